@@ -1,0 +1,322 @@
+import type { Bytes } from '../bytes/index.js'
+
+export type { Bytes } from '../bytes/index.js'
+
+/** Items in groups of 1 to 1,000. Pulling is the backpressure; `return()` is the cleanup. */
+export type Batches<T> = AsyncIterable<readonly T[]>
+
+/** What every call gets: a signal that is always there. An aborted call throws `signal.reason`. */
+export interface Call {
+  readonly signal: AbortSignal
+}
+
+/** A part of an object or file, in bytes. */
+export interface Range {
+  readonly offset: number
+  readonly length: number
+}
+
+/** What is in a file. Rewindable: every call starts again at the beginning, so a write can be tried again. */
+export interface Content extends AsyncIterable<Bytes> {
+  /** Length in bytes. */
+  readonly size: number
+  /** The whole content; for small files the cheapest way. */
+  bytes(): Promise<Bytes>
+  /** The whole content as UTF-8 text. */
+  text(): Promise<string>
+  /** The content, or its bytes from `start` (included) to `end` (excluded), as a web stream. */
+  stream(range?: { readonly start?: number; readonly end?: number }): ReadableStream<Bytes>
+}
+
+/** One setting of a connector, as plain data: feeds help, prompts, validation and redaction. */
+export interface Option {
+  readonly type: 'string' | 'integer' | 'boolean'
+  readonly describe: string
+  /** Never shown, logged or put into an error. */
+  readonly secret?: boolean
+  readonly required?: boolean
+  /** The environment variable it is taken from when not given. */
+  readonly env?: string
+  readonly default?: string | number | boolean
+  readonly oneOf?: readonly string[]
+}
+
+/** The settings of a connector by name. */
+export type OptionSchema = Readonly<Record<string, Option>>
+
+type ValueOf<O extends Option> = O['type'] extends 'integer' ? number : O['type'] extends 'boolean' ? boolean : string
+type Given<O extends Option> = O extends { required: true } | { default: string | number | boolean }
+  ? ValueOf<O>
+  : ValueOf<O> | undefined
+
+/** The values of the settings `O` describes: an optional one without a default may be undefined. */
+export type Options<O extends OptionSchema> = { readonly [K in keyof O]: Given<O[K]> }
+
+/** Where something is: a URL or a plain path, parsed once. A password in a URL moves to the options. */
+export interface Location {
+  /** Without the colon. A plain path has `fs`. */
+  readonly protocol: string
+  readonly host: string
+  readonly port: number | undefined
+  readonly user: string | undefined
+  /** Decoded; a plain path as it was given. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** Safe to show: without secrets. */
+  toString(): string
+}
+
+/** What a connector's factory gets besides the location. */
+export interface Context<O extends OptionSchema = OptionSchema> extends Call {
+  readonly options: Options<O>
+  /** Only `create` makes a bucket or folder. */
+  readonly mode: 'read' | 'write' | 'create'
+  log(level: 'debug' | 'info' | 'warn', message: string): void
+  /** Asks a person. Absent when nobody is there: refuse instead of assuming. */
+  ask?(question: {
+    readonly kind: 'confirm' | 'secret' | 'visit'
+    readonly message: string
+    readonly url?: string
+  }): Promise<string | boolean>
+  /** A small private memory per location, for probes, tokens and host keys. */
+  readonly memory: { get(key: string): Promise<string | undefined>; set(key: string, value: string): Promise<void> }
+}
+
+/** An integration: any of three roles for the locations of its protocols. */
+export interface Connector<O extends OptionSchema = OptionSchema> {
+  /** The version of this contract it was written for; also in its package.json, so that an unknown one is refused unloaded. */
+  readonly contract: 1
+  readonly name: string
+  readonly protocols: readonly string[]
+  readonly options: O
+  storage?(at: Location, context: Context<O>): Promise<Storage>
+  source?(at: Location, context: Context<O>): Promise<Source>
+  destination?(at: Location, context: Context<O>): Promise<Destination>
+}
+
+/** What a storage can do. */
+export interface StorageCapabilities {
+  readonly write: boolean
+  /** False for plain HTTP. */
+  readonly list: boolean
+  /** Of racing puts of one name exactly one is `stored`. Where false, `ifAbsent` is never passed. */
+  readonly putIfAbsent: boolean
+  /** How many calls it serves well at once. */
+  readonly concurrency: number
+}
+
+/** An object and its size in bytes. */
+export interface StoredObject {
+  readonly name: string
+  readonly size: number
+}
+
+/**
+ * A namespace of write-once objects. Names are lower-case ASCII (`a-z 0-9 / . _ -`), at most 128 characters, with no empty,
+ * `.` or `..` segment; bodies are at most 256 MiB. An implementation never retries: it throws, and the engine tries again.
+ */
+export interface Storage {
+  /** Where it is, safe to show. */
+  readonly location: string
+  readonly capabilities: StorageCapabilities
+  /**
+   * Stores `body` durably, all or nothing: when it resolves, the object survives a power cut, and at no time does a reader
+   * see a part of it. With `ifAbsent`, an object that is already there stays as it is and the answer is `exists`; without,
+   * storing the same name again replaces it whole. `tier` tells how soon the object will be read.
+   */
+  put(
+    name: string,
+    body: Bytes,
+    how: Call & { readonly ifAbsent: boolean; readonly tier: 'hot' | 'cold' },
+  ): Promise<'stored' | 'exists'>
+  /**
+   * The object, or exactly the range of it.
+   * @throws KLOSET_NOT_FOUND where there is none, and where the range reaches beyond its end.
+   */
+  get(name: string, how: Call & { readonly range: Range | undefined }): Promise<Uint8Array>
+  stat(name: string, how: Call): Promise<{ readonly size: number } | undefined>
+  /** The objects whose names start with `prefix` and are greater than `after`, ascending. */
+  list(prefix: string, how: Call & { readonly after: string | undefined }): Batches<StoredObject>
+  /** Removes objects; one that is absent is fine. */
+  remove(names: readonly string[], how: Call): Promise<void>
+  /** Bytes used and free at the place, where it can tell. */
+  usage?(how: Call): Promise<{ readonly used?: number | undefined; readonly free?: number | undefined }>
+  close(): Promise<void>
+}
+
+/** What an {@link Entry} is. */
+export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'character'
+
+/** One thing of a source. Only `path` and `type` are required; times are nanoseconds since 1970. */
+export interface Entry {
+  /**
+   * Relative and `/`-separated; `''` is the root. No segment is empty, `.` or `..`; no NUL. A byte that is not part of valid
+   * UTF-8 is one code unit U+DC80–U+DCFF (as in Python's surrogateescape), see `pathFromBytes`.
+   */
+  readonly path: string
+  readonly type: EntryType
+  /** Bytes. Absent where it is known only when read (dumps). */
+  readonly size?: number | undefined
+  /** An opaque change token (etag, last-edited). When both sides have one, it alone decides whether the content changed. */
+  readonly version?: string | undefined
+  readonly mtime?: bigint | undefined
+  readonly ctime?: bigint | undefined
+  readonly birthtime?: bigint | undefined
+  /** Permission bits with setuid, setgid and sticky: 0o7777 at most. */
+  readonly mode?: number | undefined
+  readonly owner?:
+    | {
+        readonly uid?: number | undefined
+        readonly gid?: number | undefined
+        readonly user?: string | undefined
+        readonly group?: string | undefined
+      }
+    | undefined
+  /** Finds hard links and changes. */
+  readonly inode?: { readonly device: bigint; readonly number: bigint; readonly links: number } | undefined
+  /** Where a symlink points, with the same escapes as `path`. */
+  readonly target?: string | undefined
+  readonly device?: { readonly major: number; readonly minor: number } | undefined
+  readonly xattrs?: Readonly<Record<string, Uint8Array>> | undefined
+  /** Namespaced and stored: `s3.content-type`, `notion.id`. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
+  /** The source's own handle for `read()`; never stored. */
+  readonly ref?: string | undefined
+}
+
+/** One entry that could not be scanned. */
+export interface Failure {
+  readonly path: string
+  readonly error: unknown
+}
+
+/** Which entries a scan takes: asked for each entry before it is read or descended into. */
+export interface Filter {
+  /** Whether to take the entry at `path`; a directory not taken is not descended into. */
+  takes(path: string, type: EntryType): boolean
+}
+
+/** Where a backup comes from. Throwing from `scan` fails the backup; yielding a {@link Failure} reports one entry. */
+export interface Source {
+  /** The kind of source: `fs`, `s3`, `notion`. */
+  readonly type: string
+  /** Whose data it is: a host name, a bucket, a workspace. */
+  readonly origin: string
+  /** What of it: the folder, the prefix. */
+  readonly root: string
+  readonly capabilities: {
+    /** `path`: the scan yields in path order (see `comparePaths`). `any`: the engine sorts. */
+    readonly order: 'path' | 'any'
+    /** `in-order` (tar, stdin): each file is read once, before the scan is pulled again. */
+    readonly access: 'random' | 'in-order'
+    /** True for dumps: one failed entry fails the backup. */
+    readonly atomic: boolean
+    readonly ranges: boolean
+    /** The resolution of its times, in nanoseconds: two changes within it look the same. */
+    readonly timeGrain: bigint
+    readonly concurrency: number
+  }
+  readonly worker?: WorkerModule | undefined
+  /** Everything below `under` (`''`: all), directories before what they hold. Directories may be left out. */
+  scan(how: Call & { readonly filter: Filter; readonly under: string }): Batches<Entry | Failure>
+  /** The content of a file, or a range of it. `random` access: the same bytes each time, also after a failure. */
+  read(entry: Entry, how: Call & { readonly range: Range | undefined }): AsyncIterable<Uint8Array>
+  /** A point in the source's change feed, asked before scanning and kept in the snapshot. */
+  cursor?(how: Call): Promise<string>
+  /** What changed since a cursor. @throws KLOSET_CURSOR_EXPIRED: the engine scans everything. */
+  changes?(since: string, how: Call & { readonly filter: Filter }): Batches<Entry | Failure | { readonly gone: string }>
+  /** Told when the backup was committed, or was not: release what was held for it. */
+  settled?(outcome: { readonly snapshot: string | undefined }): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a destination can keep of an entry. */
+export type Kept =
+  | 'directories'
+  | 'symlinks'
+  | 'special'
+  | 'mode'
+  | 'owner'
+  | 'mtime'
+  | 'birthtime'
+  | 'xattrs'
+  | 'holes'
+  | `attributes:${string}`
+
+/** Where a restore goes. Every method stays inside its root, whatever an entry's path says. */
+export interface Destination {
+  readonly capabilities: {
+    /** The rest is reported as left out. */
+    readonly keeps: readonly Kept[]
+    /** `path`: wants entries in path order. A directory always precedes what it holds. */
+    readonly order: 'path' | 'any'
+    readonly concurrency: number
+    readonly names: {
+      readonly caseSensitive: boolean
+      readonly maxBytes?: number | undefined
+      accepts?(segment: string): boolean
+    }
+  }
+  readonly worker?: WorkerModule | undefined
+  /** What is there now, for overwrite policies and comparison. */
+  readonly current?: Source | undefined
+  /** Makes everything that has no content: directories, symlinks, devices. A directory that exists stays. */
+  create(entry: Entry, how: Call): Promise<void>
+  /** Writes a file, atomically: whoever looks sees the old file or the new one. */
+  write(entry: Entry, content: Content, how: Call): Promise<void>
+  /** Makes `path` a hard link to `to`, a file this run wrote. */
+  link?(path: string, to: string, how: Call): Promise<void>
+  /** Sets a directory's times and mode, after its children are done. */
+  finish?(directory: Entry, how: Call): Promise<void>
+  remove?(paths: readonly string[], how: Call): Promise<void>
+  rename?(from: string, to: string, how: Call): Promise<void>
+  /** Copies on the other side without moving bytes; false: send them. */
+  copy?(from: Source, entry: Entry, how: Call): Promise<boolean>
+  close(outcome: { readonly complete: boolean }): Promise<void>
+}
+
+/**
+ * The optional fast path of a local source or destination: a module whose default export is `(data) => WorkerSide`, loaded in
+ * the engine's workers. A small file costs about 10 µs through it, 60 µs through promises on the main thread.
+ */
+export interface WorkerModule {
+  readonly url: URL
+  /** Cloned into each worker. */
+  readonly data?: unknown
+}
+
+/** An open file of a source, in a worker. All calls are synchronous. */
+export interface WorkerFile {
+  /** Reads into all of `into` from `at`; returns how many bytes there were, fewer only at the end. */
+  read(into: Uint8Array, at: number): number
+  /** The next range with data at or after `at`; undefined where only a hole follows. Absent: no holes known. */
+  nextData?(at: number): Range | undefined
+  /** Whether the file is no longer what the entry said (size, mtime or ctime differ). */
+  changed(): boolean
+  close(): void
+}
+
+/** A file being written by a destination, in a worker. Nothing is visible under its path before `commit`. */
+export interface WorkerOutput {
+  /** Other workers join the same file by passing this to `create`. */
+  readonly handle: string
+  write(bytes: Uint8Array, at: number): void
+  /** Gives the file its length, times, mode and owner, and its name. */
+  commit(): void
+  /** Removes what was written. */
+  abort(): void
+  /** Lets go of the file without finishing it: another worker will. */
+  release(): void
+}
+
+/** The worker's part of a source or destination, all synchronous. It behaves as the plain methods do. */
+export interface WorkerSide {
+  scan?(filter: Filter, under: string): Iterable<readonly (Entry | Failure)[]>
+  open?(entry: Entry): WorkerFile
+  /** Opens a file for writing; with `handle`, joins one that another worker opened. */
+  create?(entry: Entry, handle?: string): WorkerOutput
+  /** As {@link Destination.create}. */
+  make?(entry: Entry): void
+  /** As {@link Destination.finish}. */
+  finish?(directory: Entry): void
+}
