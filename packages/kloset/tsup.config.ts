@@ -10,7 +10,7 @@ export default defineConfig({
     connector: 'src/connector/index.ts',
     conformance: 'src/conformance/index.ts',
     // Found beside the bundle that asks for it: `new URL('./kloset-worker.js', import.meta.url)`.
-    'kloset-worker': 'src/runtime/node/worker.ts',
+    'kloset-worker': 'src/kloset-worker.ts',
   },
   format: 'esm',
   target: 'node20',

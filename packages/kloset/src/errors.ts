@@ -76,5 +76,5 @@ export class KlosetError extends Error {
 /** Whether `error` is a {@link KlosetError}, of whatever copy of this package; with `code`, one of that code. */
 export function isKlosetError(error: unknown, code?: KlosetErrorCode): error is KlosetError {
   if (typeof error !== 'object' || error === null || !(brand in error)) return false
-  return code === undefined || (error as KlosetError).code === code
+  return code === undefined || (error as unknown as KlosetError).code === code
 }

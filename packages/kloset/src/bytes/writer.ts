@@ -22,6 +22,11 @@ export class ByteWriter {
     this.#length = 0
   }
 
+  /** Forgets what was written after the first `length` bytes. */
+  truncate(length: number): void {
+    this.#length = length
+  }
+
   u8(value: number): void {
     const at = this.#grow(1)
     this.#bytes[at] = value

@@ -291,8 +291,11 @@ export interface WorkerFile {
   read(into: Uint8Array, at: number): number
   /** The next range with data at or after `at`; undefined where only a hole follows. Absent: no holes known. */
   nextData?(at: number): Range | undefined
-  /** Whether the file is no longer what the entry said (size, mtime or ctime differ). */
-  changed(): boolean
+  /**
+   * Whether size, mtime or ctime are no longer what the entry said: `earlier`, they differed already when it was opened and have
+   * been the same since; `now`, they changed since it was opened.
+   */
+  changed(): false | 'earlier' | 'now'
   close(): void
 }
 

@@ -1,3 +1,4 @@
+export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from '../errors.js'
 export type {
   Batches,
   Bytes,
@@ -25,4 +26,29 @@ export type {
   WorkerOutput,
   WorkerSide,
 } from './contract.js'
-export { KlosetError, isKlosetError, type KlosetErrorCode, type KlosetErrorDetails } from '../errors.js'
+export { everything } from './filter.js'
+export type { ListDirectory } from './listing.js'
+export { type ParsedLocation, parseLocation, withQuery } from './location.js'
+export type { OptionValue } from './options.js'
+export {
+  checkPath,
+  compareKeys,
+  comparePaths,
+  maxPathBytes,
+  nanoseconds,
+  pathFromBytes,
+  pathToBytes,
+  safeSegment,
+  writePath,
+} from './paths.js'
+export {
+  type ConnectOptions,
+  type ConnectorListing,
+  contractVersion,
+  Registry,
+  type ResolvedLocation,
+  type ResolveOptions,
+} from './registry.js'
+export { type SortOptions, type SpilledBytes, type SpillStore, sorted } from './sorted.js'
+export { sourceOf, type VirtualContent, type VirtualFile, type VirtualSource } from './source-of.js'
+export { type WalkOptions, walk } from './walk.js'

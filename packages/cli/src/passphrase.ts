@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process'
+import { open } from 'node:fs/promises'
+import type { Unlock } from 'kloset'
+import { Failure, UsageError } from './exit.js'
+import { askHidden } from './prompt.js'
+import { messageOf } from './render/errors.js'
+
+/** The options that tell how a store is unlocked, as commander gives them. */
+export interface UnlockFlags {
+  readonly passphraseFile?: string
+  readonly passphraseCommand?: string
+  readonly keyFile?: string
+  /** False with `--no-encryption`. */
+  readonly encryption: boolean
+}
+
+/**
+ * How to unlock, where the options or `KLOSET_PASSPHRASE` say so; undefined where they do not, and a person may be asked. An
+ * option goes before the environment.
+ * @throws UsageError where two options contradict each other; Failure where a passphrase cannot be got or is empty
+ */
+export async function givenUnlock(
+  flags: UnlockFlags,
+  env: NodeJS.ProcessEnv,
+  warn: (message: string) => void,
+  signal: AbortSignal,
+): Promise<Unlock | undefined> {
+  const given = [
+    flags.passphraseFile !== undefined && '--passphrase-file',
+    flags.passphraseCommand !== undefined && '--passphrase-command',
+    flags.keyFile !== undefined && '--key-file',
+    !flags.encryption && '--no-encryption',
+  ].filter((name) => name !== false)
+  if (given.length > 1) throw new UsageError(`${given.join(' and ')} exclude each other`, 'Give one of them.')
+  if (!flags.encryption) return { plaintext: true }
+  if (flags.keyFile !== undefined) return { key: await keyFromFile(flags.keyFile, warn) }
+  if (flags.passphraseFile !== undefined) return { passphrase: await passphraseFromFile(flags.passphraseFile, warn) }
+  if (flags.passphraseCommand !== undefined)
+    return { passphrase: await passphraseFromCommand(flags.passphraseCommand, signal) }
+  const passphrase = env.KLOSET_PASSPHRASE
+  if (passphrase === undefined) return undefined
+  return { passphrase: notEmpty(passphrase, 'KLOSET_PASSPHRASE') }
+}
+
+/** Asks for the passphrase of a store that exists. @throws Interrupted */
+export async function askPassphrase(location: string, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    const passphrase = await askHidden(`passphrase of ${location}`, signal)
+    if (passphrase !== '') return passphrase
+  }
+}
+
+/** Asks twice for the passphrase of a new store. @throws Interrupted, Failure after three attempts that do not match */
+export async function askNewPassphrase(
+  location: string,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<string> {
+  say('Choose the passphrase with care: who has it and can reach the store can read your backups.')
+  say('It is stored nowhere and cannot be recovered. Without it, the data is lost.')
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const passphrase = await askHidden(`passphrase for ${location}`, signal)
+    if (passphrase === '') {
+      say('An empty passphrase protects nothing. For a store without encryption: --no-encryption')
+      continue
+    }
+    if ((await askHidden('the same again', signal)) === passphrase) return passphrase
+    say('The two are not the same.')
+  }
+  throw new Failure('no passphrase was chosen', 'Run it again; no store was made.')
+}
+
+/** What to say where a new store needs a passphrase and nobody can be asked. */
+export function noPassphrase(): UsageError {
+  return new UsageError(
+    'a new store needs a passphrase, and there is no terminal to ask for it',
+    'Set KLOSET_PASSPHRASE, use --passphrase-file, --passphrase-command or --key-file, or make a plaintext store with --no-encryption.',
+  )
+}
+
+async function passphraseFromFile(path: string, warn: (message: string) => void): Promise<string> {
+  const bytes = await secretFile(path, 'passphrase', warn)
+  return notEmpty(firstLine(textOf(bytes, path)), path)
+}
+
+async function keyFromFile(path: string, warn: (message: string) => void): Promise<Uint8Array> {
+  const bytes = await secretFile(path, 'key', warn)
+  if (bytes.length === 32) return new Uint8Array(bytes)
+  const text = bytes.toString('latin1').trim()
+  if (/^[0-9a-f]{64}$/i.test(text)) return new Uint8Array(Buffer.from(text, 'hex'))
+  throw new Failure(
+    `${path} does not hold a key`,
+    'A key file has 32 bytes, or 64 hexadecimal digits. To make one: head -c 32 /dev/urandom > FILE',
+  )
+}
+
+async function secretFile(path: string, what: string, warn: (message: string) => void): Promise<Buffer> {
+  try {
+    const file = await open(path, 'r')
+    try {
+      const about = await file.stat()
+      if (process.platform !== 'win32' && about.isFile() && about.mode & 0o004)
+        warn(`everybody on this machine can read the ${what} file ${path}; make it private: chmod 600 ${path}`)
+      return await file.readFile()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    throw new Failure(`cannot read the ${what} file: ${messageOf(error)}`, `Check the path: ${path}`, error)
+  }
+}
+
+async function passphraseFromCommand(command: string, signal: AbortSignal): Promise<string> {
+  const output = await new Promise<Buffer>((resolve, reject) => {
+    // The command may ask for something itself: it keeps the terminal, and its complaints are seen.
+    const child = spawn(command, { shell: true, stdio: ['inherit', 'pipe', 'inherit'], signal })
+    const parts: Buffer[] = []
+    child.stdout.on('data', (part: Buffer) => parts.push(part))
+    child.on('error', (error) => reject(commandFailed(`could not be run: ${messageOf(error)}`)))
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(Buffer.concat(parts))
+      else reject(commandFailed(signal ? `was ended by ${signal}` : `failed with exit code ${code}`))
+    })
+  })
+  return notEmpty(firstLine(textOf(output, 'the passphrase command')), 'the passphrase command')
+}
+
+function commandFailed(what: string): Failure {
+  return new Failure(
+    `the passphrase command ${what}`,
+    'Run it by itself to see what is wrong: it must print the passphrase.',
+  )
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]!.replace(/\r$/, '')
+}
+
+function textOf(bytes: Buffer, from: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Failure(`the passphrase from ${from} is not UTF-8 text`, 'For a key of raw bytes use --key-file.')
+  }
+}
+
+function notEmpty(passphrase: string, from: string): string {
+  if (passphrase !== '') return passphrase
+  throw new Failure(`the passphrase from ${from} is empty`, 'An empty passphrase is never used: give one, or unset it.')
+}

@@ -1,0 +1,171 @@
+import { Command, CommanderError } from 'commander'
+import { parseCommandLine, processArguments } from './arguments.js'
+import { exit, exitCodeOf, Interrupted, UsageError } from './exit.js'
+import { interruption } from './interrupt.js'
+import type { OutputFlags } from './options.js'
+import { Output } from './output.js'
+import { colorsFor } from './render/colors.js'
+import { errorLines, hintOf, type Situation } from './render/errors.js'
+import { errorJson } from './render/json.js'
+import type { Verb } from './verb.js'
+
+/** Runs the command line of this process and returns the exit code. */
+export async function main(): Promise<number> {
+  const args = processArguments()
+  // Known before anything is parsed, so that a mistake in the command line is told in the form that was asked for.
+  const options = args.includes('--') ? args.slice(0, args.indexOf('--')) : args
+  const output = new Output({
+    json: options.includes('--json'),
+    quiet: options.some((option) => option === '--quiet' || /^-[a-z]*q[a-z]*$/.test(option)),
+    verbose: options.some((option) => option === '--verbose' || /^-[a-z]*v[a-z]*$/.test(option)),
+  })
+  const situation: { verb: string | undefined; store: string | undefined } = { verb: undefined, store: undefined }
+  let code: number
+  try {
+    code = await run(args, output, situation)
+  } catch (error) {
+    code = await report(error, output, situation)
+  }
+  await output.flush()
+  if (output.failure) {
+    for (const line of errorLines(output.failure, situation, output.verbose)) output.error(line)
+    return code === exit.done ? exit.failed : code
+  }
+  return code
+}
+
+interface Summary {
+  readonly summary: string
+  load(): Promise<Verb>
+}
+
+// In the order in which a person meets them.
+const verbs: Readonly<Record<string, Summary>> = {
+  create: { summary: 'make a new store', load: async () => (await import('./verbs/create.js')).create },
+  backup: { summary: 'save folders as a new snapshot', load: async () => (await import('./verbs/backup.js')).backup },
+  ls: { summary: 'list snapshots, or what is in one', load: async () => (await import('./verbs/ls.js')).ls },
+  cat: { summary: 'write a file of a snapshot to stdout', load: async () => (await import('./verbs/cat.js')).cat },
+  restore: { summary: 'bring a snapshot back', load: async () => (await import('./verbs/restore.js')).restore },
+  check: { summary: 'verify that all is there and whole', load: async () => (await import('./verbs/check.js')).check },
+  info: { summary: 'describe the store', load: async () => (await import('./verbs/info.js')).info },
+  version: { summary: 'show the version', load: async () => (await import('./verbs/version.js')).version },
+}
+
+const examples = `
+Start with:
+  kloset at /var/backups create            make a store; asks for a passphrase twice
+  kloset at /var/backups backup /etc       save a folder
+  kloset at /var/backups ls                see the snapshots
+  kloset at /var/backups restore --to /tmp/restore latest
+
+STORE is a folder. Without \`at STORE\`, KLOSET_STORE says which.
+\`kloset help VERB\` tells all about a verb, with examples.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read or
+restored, 4 damage found, 10 no such store, 12 wrong passphrase, 130 interrupted.`
+
+async function run(args: readonly string[], output: Output, situation: Mutable<Situation>): Promise<number> {
+  const line = parseCommandLine(args)
+  situation.store = line.store ?? process.env.KLOSET_STORE
+  // `help VERB` and `VERB --help` are one.
+  const wanted = line.verb === 'help' ? line.rest.find((word) => !word.startsWith('-')) : line.verb
+  const help = line.verb === 'help' || line.rest.includes('--help') || line.rest.includes('-h')
+  situation.verb = wanted
+  let code: number = exit.done
+
+  const program = root(output)
+  for (const [name, { summary, load }] of Object.entries(verbs)) {
+    const command = program.command(name).description(summary)
+    if (name !== wanted) continue
+    const verb = await load()
+    verb.define(command)
+    command.action(async () => {
+      code = await perform(name, verb, command, output, situation.store)
+    })
+  }
+  if (wanted === undefined) {
+    if (line.verb === undefined && line.rest.some((word) => word === '--version' || word === '-V')) {
+      await output.print(`kloset ${KLOSET_VERSION}`)
+      return exit.done
+    }
+    if (!help && line.rest.length > 0) throw new UsageError(`no verb after ${line.rest.join(' ')}`, 'See: kloset help')
+    program.outputHelp({ error: !help })
+    return help ? exit.done : exit.usage
+  }
+  try {
+    await program.parseAsync(
+      line.verb === 'help' ? [wanted, ...(Object.hasOwn(verbs, wanted) ? ['--help'] : [])] : [wanted, ...line.rest],
+      { from: 'user' },
+    )
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return exit.done
+    throw asUsage(error, Object.hasOwn(verbs, wanted) ? wanted : undefined)
+  }
+  return code
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+async function perform(
+  name: string,
+  verb: Verb,
+  command: Command,
+  output: Output,
+  location: string | undefined,
+): Promise<number> {
+  const stopping = interruption(output, verb.resume)
+  // A verb that only shows something has nothing left to do when nobody looks; one that changes something goes on.
+  output.onStdoutLost = (gone) => {
+    if (changes.has(name)) return
+    if (gone) process.exit(exit.done)
+  }
+  try {
+    return await verb.run(command.args, command.opts<OutputFlags>(), { location, output, signal: stopping.signal })
+  } catch (error) {
+    // Whatever broke because of the stop is not what the person wants to hear about.
+    if (stopping.signal.aborted && !(error instanceof Interrupted)) throw new Interrupted(verb.resume)
+    throw error
+  } finally {
+    output.progressDone()
+    stopping.end()
+  }
+}
+
+const changes = new Set(['create', 'backup', 'restore'])
+
+function root(output: Output): Command {
+  const { bold } = colorsFor(process.stdout, process.env)
+  return new Command('kloset')
+    .description('Encrypted, deduplicated backups.')
+    .exitOverride()
+    .helpCommand(false)
+    .helpOption('-h, --help', 'show this help')
+    .configureHelp({
+      commandUsage: (command) =>
+        command.parent ? `kloset [at STORE] ${command.name()} ${command.usage()}` : 'kloset at STORE VERB [options]',
+      styleTitle: (title) => bold(title),
+      subcommandTerm: (command) => command.name(),
+      showGlobalOptions: false,
+    })
+    .configureOutput({
+      writeOut: (text) => void output.write(text),
+      writeErr: (text) => output.error(text.trimEnd()),
+      outputError: () => undefined,
+    })
+    .addHelpText('after', examples)
+}
+
+function asUsage(error: CommanderError, verb: string | undefined): UsageError {
+  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')
+  return new UsageError(message, `See: kloset help${verb ? ` ${verb}` : ''}`)
+}
+
+async function report(error: unknown, output: Output, situation: Situation): Promise<number> {
+  output.progressDone()
+  const code = exitCodeOf(error)
+  if (output.json) await output.emit(errorJson(error, hintOf(error, situation), output.verbose))
+  for (const line of errorLines(error, situation, output.verbose)) output.error(line)
+  if (process.env.KLOSET_DEBUG === '1') output.error(error instanceof Error ? (error.stack ?? '') : String(error))
+  return code
+}

@@ -1,0 +1,21 @@
+import type { Command, OptionValues } from 'commander'
+import type { Output } from './output.js'
+
+/** What a verb runs in. */
+export interface Session {
+  /** From `at STORE` or `KLOSET_STORE`. */
+  readonly location: string | undefined
+  readonly output: Output
+  /** Aborted when the person stops the command. */
+  readonly signal: AbortSignal
+}
+
+/** What each file in `verbs/` provides. */
+export interface Verb {
+  /** Adds arguments, options and help to the command. */
+  define(command: Command): void
+  /** What to tell a person who stopped it about going on later. */
+  readonly resume?: string
+  /** Does it, and returns the exit code. */
+  run(args: readonly string[], flags: OptionValues, session: Session): Promise<number>
+}

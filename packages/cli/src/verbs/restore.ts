@@ -1,0 +1,160 @@
+import { type Command, Option } from 'commander'
+import type { Overwrite, RestoreEvent, RestoreResult } from 'kloset'
+import { parseTarget, pathIn } from '../arguments.js'
+import { exit } from '../exit.js'
+import { absolute } from '../locations.js'
+import { outputOptions, storeOptions } from '../options.js'
+import type { Output } from '../output.js'
+import { bytes, counted } from '../render/bytes.js'
+import { failureLine, failureLines } from '../render/failures.js'
+import { failedJson } from '../render/json.js'
+import { shown } from '../render/names.js'
+import { duration } from '../render/times.js'
+import { openAt, type StoreFlags, tell } from '../store.js'
+import type { Session, Verb } from '../verb.js'
+
+interface Flags extends StoreFlags {
+  readonly to: string
+  readonly overwrite?: Overwrite
+  readonly dryRun?: boolean
+}
+
+/** `kloset restore`: a snapshot, or a part of it, into a folder. */
+export const restore: Verb = {
+  resume:
+    'Run the same command again with --overwrite if-changed: files that are already restored are left as they are.',
+
+  define(command: Command) {
+    command
+      .argument('<ID[:PATH]>', 'a snapshot, and a path in it')
+      .usage('[options] --to DIR ID[:PATH]')
+      .description(
+        'Bring a snapshot back, whole or a part: a file, or a folder whose contents go into the target. The contents of a ' +
+          'snapshot of one folder go straight into the target; with several, each gets a folder of its own name.',
+      )
+      .requiredOption('--to <dir>', 'the folder to restore into; it is made where there is none')
+      .addOption(
+        new Option('--overwrite <policy>', 'what to do with files that are already there').choices([
+          'always',
+          'if-changed',
+          'if-newer',
+          'never',
+        ]),
+      )
+      .option('--dry-run', 'say what would be restored, but write nothing')
+    outputOptions(storeOptions(command)).addHelpText(
+      'after',
+      `
+A target that is not empty is refused unless --overwrite says what to do with
+what is there:
+  always        replace every file by the one of the snapshot
+  if-changed    replace where size or modification time differ
+  if-newer      replace where the one of the snapshot is newer
+  never         leave every file that is there
+Files that the snapshot does not have stay as they are.
+
+ID is the start of a snapshot's id, \`latest\`, or \`latest~2\` for the second
+before. PATH is relative to the snapshot, or absolute as it was when the backup
+was made.
+
+Examples:
+  kloset at /var/backups restore --to /tmp/restore 9abc3294
+  kloset at /var/backups restore --to /tmp/restore latest:ssl/certs
+  kloset at /var/backups restore --to /etc --overwrite if-changed --dry-run -v latest
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be
+restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
+130 interrupted.`,
+    )
+  },
+
+  async run(args: readonly string[], flags: Flags, session: Session) {
+    const { output, signal } = session
+    const wanted = parseTarget(args[0] ?? '')
+    const target = absolute(flags.to)
+    const store = await openAt(session, flags, 'read', [target])
+    try {
+      const snapshot = await store.snapshot(wanted.snapshot)
+      const path = pathIn(snapshot, wanted.path)
+      const result = await store.restore(snapshot, target, {
+        ...(path !== '' && { path }),
+        ...(flags.overwrite && { overwrite: flags.overwrite }),
+        ...(flags.dryRun && { dryRun: true }),
+        signal,
+        entries: output.verbose,
+        onProgress: (now) => output.progress(now),
+        onEvent: (event) => show(event, output),
+      })
+      output.progressDone()
+      const about = { id: snapshot.id, path, target, dryRun: flags.dryRun === true }
+      if (output.json) await output.emit(summaryJson(result, about))
+      else await summary(result, about, flags, output)
+      return result.failedCount > 0 ? exit.partial : exit.done
+    } finally {
+      await store.close()
+    }
+  },
+}
+
+interface About {
+  readonly id: string
+  readonly path: string
+  readonly target: string
+  readonly dryRun: boolean
+}
+
+function show(event: RestoreEvent, output: Output): void {
+  switch (event.type) {
+    case 'notice':
+      tell(event, output)
+      return
+    case 'failed':
+      if (output.json) void output.emit(failedJson(event))
+      else if (output.verbose)
+        output.error(`${output.errorColors.red('failed')}    ${failureLine(event, (path) => path)}`)
+      return
+    default:
+      if (output.json) void output.emit({ ...event })
+      else if (!output.quiet)
+        void output.print(`${event.type.padEnd(8)}  ${shown(event.path === '' ? '.' : event.path)}`)
+  }
+}
+
+function summaryJson(result: RestoreResult, about: About): { readonly type: 'summary' } & Record<string, unknown> {
+  const { failedCount, leftOut, totals, skipped } = result
+  return {
+    type: 'summary',
+    dryRun: about.dryRun,
+    snapshot: about.id,
+    path: about.path,
+    target: about.target,
+    failed: failedCount,
+    totals,
+    skipped,
+    leftOut,
+    duration: result.duration,
+  }
+}
+
+async function summary(result: RestoreResult, about: About, flags: Flags, output: Output): Promise<void> {
+  const { totals } = result
+  const what = `${output.colors.bold(about.id.slice(0, 8))}${about.path === '' ? '' : `:${shown(about.path)}`}`
+  const verb = about.dryRun ? 'Dry run: would restore' : 'Restored'
+  if (!output.quiet)
+    await output.print(
+      `${verb} ${what} to ${shown(about.target)}  (${duration(result.duration)})`,
+      `  ${counted(totals.files, 'file')}, ${counted(totals.directories, 'directory', 'directories')}${
+        totals.others === 0 ? '' : `, ${counted(totals.others, 'other')}`
+      }, ${bytes(totals.bytes)}`,
+      ...(result.skipped > 0
+        ? [`  ${counted(result.skipped, 'file')} left as they were (--overwrite ${flags.overwrite ?? 'never'})`]
+        : []),
+    )
+  const left = Object.entries(result.leftOut).map(
+    ([kind, number]) => `${kind} of ${counted(number, 'entry', 'entries')}`,
+  )
+  if (left.length > 0)
+    output.note(`  not kept there: ${left.join(', ')}${'owner' in result.leftOut ? ' (owners need root)' : ''}`)
+  const place = (path: string): string => (path === '' ? about.target : `${about.target.replace(/\/$/, '')}/${path}`)
+  for (const line of failureLines(result.failed, result.failedCount, 'restored', place)) output.error(line)
+}

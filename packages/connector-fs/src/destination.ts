@@ -1,0 +1,150 @@
+import { mkdirSync, realpathSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
+import {
+  type Call,
+  type Content,
+  type Destination,
+  type Entry,
+  type Kept,
+  KlosetError,
+  type Source,
+} from 'kloset/connector'
+import { fsError, isAbsent, systemCode } from './errors.js'
+import { Folders } from './folders.js'
+import { finishFolder, makeEntry, makeLink } from './making.js'
+import { givesOwners } from './metadata.js'
+import { native } from './native.js'
+import { createOutput } from './output.js'
+import { workerModule } from './sides.js'
+import { fsSource } from './source.js'
+
+/** How a {@link fsDestination} is opened. */
+export interface FsDestinationOptions {
+  /** `write` wants the folder to be there. Default `create`. */
+  readonly mode?: 'write' | 'create'
+}
+
+/**
+ * Restores into a folder. Nothing is written outside of it, nor through a symbolic link in it, whatever the paths say; a file
+ * appears under its name only when it is whole. Owners are given by their numbers, and only by root; times are exact to the
+ * nanosecond with the optional package koffi, to the microsecond without.
+ * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is `write`.
+ */
+export async function fsDestination(path: string, options: FsDestinationOptions = {}): Promise<Destination> {
+  const folder = resolve(path)
+  try {
+    if (options.mode !== 'write') mkdirSync(folder, { recursive: true })
+    // A root behind a link is meant; from here on links are not followed.
+    const root = realpathSync(folder)
+    return new FsDestination(root, await fsSource(root))
+  } catch (error) {
+    throw fsError(error, 'restore into', folder)
+  }
+}
+
+class FsDestination implements Destination {
+  readonly capabilities: Destination['capabilities']
+  readonly worker: Destination['worker']
+  readonly current: Source
+  readonly #folders: Folders
+
+  constructor(root: string, current: Source) {
+    this.current = current
+    this.worker = workerModule({ role: 'destination', root })
+    this.#folders = new Folders(root)
+    this.capabilities = {
+      keeps: kept(),
+      order: 'any',
+      // The calls are synchronous here: more at once would not be faster.
+      concurrency: 1,
+      names: { caseSensitive: process.platform !== 'win32' && process.platform !== 'darwin', maxBytes: 255 },
+    }
+  }
+
+  async create(entry: Entry, { signal }: Call): Promise<void> {
+    signal.throwIfAborted()
+    makeEntry(this.#folders, entry)
+  }
+
+  async write(entry: Entry, content: Content, { signal }: Call): Promise<void> {
+    signal.throwIfAborted()
+    const output = createOutput(this.#folders, { ...entry, size: content.size })
+    try {
+      let at = 0
+      for await (const bytes of content) {
+        signal.throwIfAborted()
+        output.write(bytes, at)
+        at += bytes.length
+      }
+      signal.throwIfAborted()
+      if (at !== content.size) throw cutShort(entry.path, at, content.size)
+    } catch (error) {
+      output.abort()
+      throw error
+    }
+    output.commit()
+  }
+
+  async link(path: string, to: string, { signal }: Call): Promise<void> {
+    signal.throwIfAborted()
+    makeLink(this.#folders, path, to)
+  }
+
+  async finish(directory: Entry, { signal }: Call): Promise<void> {
+    signal.throwIfAborted()
+    finishFolder(this.#folders, directory)
+  }
+
+  /** A folder is removed with all it holds. What is absent is fine. */
+  async remove(paths: readonly string[], { signal }: Call): Promise<void> {
+    for (const path of paths) {
+      signal.throwIfAborted()
+      try {
+        const place = this.#folders.find(path)
+        if (place !== undefined) removeAll(place)
+      } catch (error) {
+        throw fsError(error, 'remove', path)
+      }
+    }
+    this.#folders.forget()
+  }
+
+  async rename(from: string, to: string, { signal }: Call): Promise<void> {
+    signal.throwIfAborted()
+    try {
+      const place = this.#folders.find(from)
+      if (place === undefined)
+        throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${from}`, { context: { path: from } })
+      renameSync(place, this.#folders.place(to))
+    } catch (error) {
+      throw fsError(error, 'rename', from)
+    }
+    this.#folders.forget()
+  }
+
+  async close(): Promise<void> {
+    await this.current.close()
+  }
+}
+
+function kept(): Kept[] {
+  const always: Kept[] = ['directories', 'symlinks', 'mode', 'mtime', 'holes']
+  return [...always, ...(givesOwners ? (['owner'] as const) : []), ...(native() ? (['special'] as const) : [])]
+}
+
+function removeAll(path: string | Buffer): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (isAbsent(error)) return
+    // What Linux answers for a folder, and what others do.
+    if (systemCode(error) !== 'EISDIR' && systemCode(error) !== 'EPERM') throw error
+    rmSync(path, { recursive: true, force: true })
+  }
+}
+
+function cutShort(path: string, length: number, size: number): KlosetError {
+  return new KlosetError('KLOSET_CONNECTOR', `the content of ${path} ended after ${length} of ${size} bytes`, {
+    context: { path },
+  })
+}

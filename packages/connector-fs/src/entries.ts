@@ -1,0 +1,69 @@
+import { type BigIntStats, constants, readlinkSync } from 'node:fs'
+import { type Entry, type EntryType, pathFromBytes } from 'kloset/connector'
+import { mayBeLossy, type SystemPath } from './local.js'
+import type { Owners } from './owners.js'
+
+/** What kind of entry has this mode; undefined for kinds of other systems (doors, whiteouts). */
+export function typeOf(mode: number): EntryType | undefined {
+  switch (mode & constants.S_IFMT) {
+    case constants.S_IFREG:
+      return 'file'
+    case constants.S_IFDIR:
+      return 'directory'
+    case constants.S_IFLNK:
+      return 'symlink'
+    case constants.S_IFIFO:
+      return 'fifo'
+    case constants.S_IFSOCK:
+      return 'socket'
+    case constants.S_IFBLK:
+      return 'block'
+    case constants.S_IFCHR:
+      return 'character'
+    default:
+      return undefined
+  }
+}
+
+/**
+ * The entry at `path`, from what `lstat` said about it.
+ * @throws the system's error where a link cannot be read.
+ */
+export function entryOf(path: string, system: SystemPath, type: EntryType, info: BigIntStats, owners: Owners): Entry {
+  const entry = {
+    path,
+    type,
+    size: type === 'file' ? Number(info.size) : undefined,
+    mtime: info.mtimeNs,
+    ctime: info.ctimeNs,
+    // Only where it can be given back: on Linux nothing can set it.
+    birthtime: keepsBirthtime ? info.birthtimeNs : undefined,
+    mode: Number(info.mode) & 0o7777,
+    owner: owners.of(Number(info.uid), Number(info.gid)),
+    inode: { device: info.dev, number: info.ino, links: Number(info.nlink) },
+  }
+  if (type === 'symlink') return { ...entry, target: targetOf(system) }
+  if (type === 'block' || type === 'character') return { ...entry, device: deviceOf(info.rdev) }
+  return entry
+}
+
+/** Where the link at `path` points, in the notation of entries. */
+export function targetOf(path: SystemPath): string {
+  const target = readlinkSync(path)
+  return mayBeLossy(target) ? pathFromBytes(readlinkSync(path, 'buffer')) : target
+}
+
+/** The number of a device as the system has it (glibc's makedev). */
+export function deviceNumber({ major, minor }: { readonly major: number; readonly minor: number }): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)]
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn)
+}
+
+const keepsBirthtime = process.platform !== 'linux'
+
+function deviceOf(number: bigint): { major: number; minor: number } {
+  return {
+    major: Number(((number >> 32n) & 0xfffff000n) | ((number >> 8n) & 0xfffn)),
+    minor: Number(((number >> 12n) & 0xffffff00n) | (number & 0xffn)),
+  }
+}

@@ -1,0 +1,135 @@
+import { chmodSync, constants, linkSync, lstatSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
+import { type Entry, KlosetError, pathToBytes } from 'kloset/connector'
+import { deviceNumber } from './entries.js'
+import { fsError, systemCode } from './errors.js'
+import type { Folders } from './folders.js'
+import { hasEscapes, type SystemPath } from './local.js'
+import { setFolderMetadata, setMetadataOf } from './metadata.js'
+import { native } from './native.js'
+import { beside, discard, replace } from './output.js'
+import { nextTemporaryName } from './temporary.js'
+
+/**
+ * Makes everything that has no content. A folder that is there stays; links, files and devices in the way are replaced,
+ * folders are not.
+ */
+export function makeEntry(folders: Folders, entry: Entry): void {
+  try {
+    if (entry.type === 'directory') makeFolder(folders, entry)
+    else {
+      const make = makerOf(entry)
+      replaceWith(folders, entry.path, (temporary) => {
+        make(temporary)
+        setMetadataOf(temporary, entry)
+      })
+    }
+  } catch (error) {
+    throw fsError(error, 'make', entry.path)
+  }
+}
+
+/** Gives a folder its owner, mode and times: what is made in it afterwards would change them. */
+export function finishFolder(folders: Folders, folder: Entry): void {
+  try {
+    const path = folder.path === '' ? folders.root : folders.find(folder.path)
+    if (path !== undefined) setFolderMetadata(path, folder)
+  } catch (error) {
+    throw fsError(error, 'set the mode and times of', folder.path)
+  }
+}
+
+/** Makes `path` another name of the file at `to`. */
+export function makeLink(folders: Folders, path: string, to: string): void {
+  try {
+    const original = folders.find(to)
+    // A link to a link would lead wherever that leads.
+    if (original === undefined || !lstatSync(original).isFile()) throw noOriginal(to)
+    replaceWith(folders, path, (temporary) => linkSync(original, temporary))
+  } catch (error) {
+    throw fsError(error, 'make the hard link', path)
+  }
+}
+
+function makeFolder(folders: Folders, entry: Entry): void {
+  if (entry.path === '') return
+  const path = folders.place(entry.path)
+  // Nobody else's until it has its owner and mode.
+  const mode = entry.mode === undefined ? 0o777 : 0o700
+  try {
+    mkdirSync(path, mode)
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+    const info = lstatSync(path)
+    if (info.isDirectory()) open(path, info.mode, entry)
+    else {
+      unlinkSync(path)
+      mkdirSync(path, mode)
+    }
+  }
+  folders.add(entry.path)
+}
+
+/** A folder from before that keeps us out is opened for as long as it takes to fill it. */
+function open(path: SystemPath, mode: number, entry: Entry): void {
+  if (entry.mode === undefined || (mode & 0o700) === 0o700) return
+  try {
+    chmodSync(path, (mode & 0o7777) | 0o700)
+  } catch {
+    // Someone else's: what has to be written into it will tell.
+  }
+}
+
+function makerOf(entry: Entry): (at: SystemPath) => void {
+  switch (entry.type) {
+    case 'symlink':
+      return (at) => symlinkSync(targetOf(entry), at)
+    case 'fifo':
+      return (at) => nodes(entry).makeNode(at, constants.S_IFIFO | 0o600, 0n)
+    case 'socket':
+      return (at) => nodes(entry).makeNode(at, constants.S_IFSOCK | 0o600, 0n)
+    case 'block':
+      return (at) => nodes(entry).makeNode(at, constants.S_IFBLK | 0o600, deviceOf(entry))
+    case 'character':
+      return (at) => nodes(entry).makeNode(at, constants.S_IFCHR | 0o600, deviceOf(entry))
+    default:
+      throw new TypeError(`a ${entry.type} is not made but written`)
+  }
+}
+
+function targetOf({ path, target }: Entry): SystemPath {
+  if (target === undefined || target === '' || target.includes('\0'))
+    throw new KlosetError('KLOSET_PATH_UNSAFE', `the link ${path} does not say where it leads`, { context: { path } })
+  return hasEscapes(target) ? Buffer.from(pathToBytes(target)) : target
+}
+
+function deviceOf({ path, device }: Entry): bigint {
+  if (device) return deviceNumber(device)
+  throw new KlosetError('KLOSET_UNSUPPORTED', `${path} does not say which device it is`, { context: { path } })
+}
+
+function nodes({ path, type }: Entry): NonNullable<ReturnType<typeof native>> {
+  const calls = native()
+  if (calls) return calls
+  throw new KlosetError('KLOSET_UNSUPPORTED', `cannot make the ${type} ${path} without the package koffi`, {
+    hint: 'Install koffi beside @kloset/connector-fs (it needs Linux).',
+    context: { path },
+  })
+}
+
+function replaceWith(folders: Folders, path: string, make: (temporary: SystemPath) => void): void {
+  const target = folders.place(path)
+  const temporary = beside(folders, path, nextTemporaryName())
+  try {
+    make(temporary)
+  } catch (error) {
+    discard(temporary)
+    throw error
+  }
+  replace(temporary, target)
+  // Where both were names of one file already, rename does nothing and leaves both: rename(2).
+  if (lstatSync(temporary, { throwIfNoEntry: false })) discard(temporary)
+}
+
+function noOriginal(to: string): KlosetError {
+  return new KlosetError('KLOSET_NOT_FOUND', `there is no file ${to} to link to`, { context: { path: to } })
+}

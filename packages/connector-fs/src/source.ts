@@ -1,0 +1,108 @@
+import { type FileHandle, open, statfs } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
+import type { Call, Entry, Filter, Range, Source, WorkerModule } from 'kloset/connector'
+import { type SystemPath, systemPath } from './local.js'
+import { forReading, readingError } from './reading.js'
+import { type SourceRoot, sourceRoot } from './roots.js'
+import { type Scanned, scan } from './scan.js'
+import { workerModule } from './sides.js'
+
+/**
+ * The files below a folder; or a single file, whose path is then its own name. A root that is a symbolic link to a folder
+ * stands for that folder; links below it are entries.
+ * @throws KLOSET_NOT_FOUND where nothing is there.
+ */
+export async function fsSource(path: string): Promise<Source> {
+  const root = sourceRoot(path)
+  return new FsSource(root, await timeGrainOf(root.folder))
+}
+
+class FsSource implements Source {
+  readonly type = 'fs'
+  readonly origin: string = hostname()
+  readonly root: string
+  readonly capabilities: Source['capabilities']
+  readonly worker: WorkerModule
+  readonly #root: SourceRoot
+
+  constructor(root: SourceRoot, timeGrain: bigint) {
+    this.#root = root
+    this.root = root.only === undefined ? root.folder : systemPath(root.folder, root.only).toString()
+    this.worker = workerModule({ role: 'source', root })
+    this.capabilities = {
+      order: 'path',
+      access: 'random',
+      atomic: false,
+      ranges: true,
+      timeGrain,
+      // File operations run in libuv's four threads: more in flight only wait.
+      concurrency: 4,
+    }
+  }
+
+  async *scan(how: Call & { filter: Filter; under: string }): AsyncGenerator<readonly Scanned[]> {
+    how.signal.throwIfAborted()
+    for (const batch of scan(this.#root, how.filter, how.under)) {
+      yield batch
+      // A batch takes about 3 ms of this thread, which others wait for.
+      await setImmediate()
+      how.signal.throwIfAborted()
+    }
+  }
+
+  async *read(entry: Entry, how: Call & { range: Range | undefined }): AsyncGenerator<Uint8Array> {
+    const path = systemPath(this.#root.folder, entry.path)
+    how.signal.throwIfAborted()
+    const file = await open(path, forReading).catch(rethrow(path))
+    try {
+      let at = how.range?.offset ?? 0
+      const end = how.range ? at + how.range.length : Number.POSITIVE_INFINITY
+      // One byte more than expected shows at once that there is nothing more.
+      let piece = Math.min(pieceSize, (how.range?.length ?? entry.size ?? pieceSize) + 1)
+      while (at < end) {
+        how.signal.throwIfAborted()
+        const bytes = await nextPiece(file, at, Math.min(piece, end - at), path)
+        if (bytes.length > 0) yield bytes
+        if (bytes.length < Math.min(piece, end - at)) break
+        at += bytes.length
+        piece = pieceSize
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+const pieceSize = 1024 * 1024
+
+async function nextPiece(file: FileHandle, at: number, length: number, path: SystemPath): Promise<Uint8Array> {
+  const piece = Buffer.allocUnsafeSlow(length)
+  let read = 0
+  while (read < length) {
+    const { bytesRead } = await file.read(piece, read, length - read, at + read).catch(rethrow(path))
+    if (bytesRead === 0) break
+    read += bytesRead
+  }
+  return new Uint8Array(piece.buffer, 0, read)
+}
+
+function rethrow(path: SystemPath): (error: unknown) => never {
+  return (error) => {
+    throw readingError(error, path)
+  }
+}
+
+// From <linux/magic.h>: FAT keeps even seconds only.
+const fat = 0x4d44
+
+/** File systems store nanoseconds, but Linux takes them from a clock that ticks 100 to 1,000 times a second. */
+async function timeGrainOf(folder: string): Promise<bigint> {
+  const type = await statfs(folder).then(
+    (info) => info.type,
+    () => 0,
+  )
+  return type === fat ? 2_000_000_000n : 10_000_000n
+}

@@ -1,0 +1,280 @@
+import { constants } from 'node:fs'
+import { type FileHandle, link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { KlosetError, type Storage } from 'kloset/connector'
+import { fsError, isAbsent, systemCode } from './errors.js'
+import { listObjects } from './listing.js'
+import { checkObjectName, temporaryFolder } from './object-names.js'
+import { removeStale, temporaryName } from './temporary.js'
+
+/** How a {@link fsStorage} is opened. */
+export interface FsStorageOptions {
+  /** `create` makes the folder and those above it; `read` refuses to write. Default `write`. */
+  readonly mode?: 'read' | 'write' | 'create'
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The objects in a folder: each is a file under its own name. A put writes a temporary file, syncs it to the disk, gives it
+ * its name with `link` (which fails where there is one: the put-if-absent) or `rename`, and syncs the folder.
+ * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is not `create`.
+ */
+export async function fsStorage(path: string, options: FsStorageOptions = {}): Promise<Storage> {
+  const { mode = 'write', signal } = options
+  signal?.throwIfAborted()
+  const root = resolve(path)
+  if (mode === 'create') await attempt('create', root, () => mkdir(root, { recursive: true, mode: 0o700 }))
+  await attempt('open', root, async () => {
+    if (!(await stat(root)).isDirectory()) throw notAFolder(root)
+  })
+  const putIfAbsent = mode !== 'read' && (await attempt('write to', root, () => prepare(root)))
+  return new FsStorage(root, mode !== 'read', putIfAbsent)
+}
+
+class FsStorage implements Storage {
+  readonly location: string
+  readonly capabilities: Storage['capabilities']
+  readonly #root: string
+  // Folders that this client has made sure are there and survive a power cut.
+  readonly #durable = new Map<string, Promise<void>>()
+
+  constructor(root: string, write: boolean, putIfAbsent: boolean) {
+    this.location = root
+    this.#root = root
+    // File operations run in libuv's four threads: more in flight only wait.
+    this.capabilities = { write, list: true, putIfAbsent, concurrency: 4 }
+  }
+
+  async put(name: string, body: Uint8Array, how: Parameters<Storage['put']>[2]): Promise<'stored' | 'exists'> {
+    how.signal.throwIfAborted()
+    checkObjectName(name)
+    this.#writable()
+    const path = this.#path(name)
+    return attempt('write', path, async () => {
+      const temporary = `${this.#root}/${temporaryFolder}/${temporaryName()}`
+      try {
+        await writeSynced(temporary, body, how.signal)
+        const folder = path.slice(0, path.lastIndexOf('/'))
+        await this.#ensure(folder)
+        how.signal.throwIfAborted()
+        const outcome = await publish(temporary, path, how.ifAbsent).catch(async (error) => {
+          if (!isAbsent(error)) throw error
+          // Someone removed the folder since this client made it.
+          this.#durable.clear()
+          await this.#ensure(folder)
+          return publish(temporary, path, how.ifAbsent)
+        })
+        // Also where it exists: whoever is told so relies on it, and its writer may have been cut off before this.
+        await syncFolder(folder)
+        return outcome
+      } finally {
+        await unlink(temporary).catch(() => {})
+      }
+    })
+  }
+
+  async get(name: string, { signal, range }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
+    signal.throwIfAborted()
+    checkObjectName(name)
+    const path = this.#path(name)
+    return attempt('read', path, () =>
+      using(open(path, forReading), async (file) => {
+        const info = await file.stat()
+        if (!info.isFile()) throw missing(this.location, name)
+        const size = info.size
+        const { offset, length } = range ?? { offset: 0, length: size }
+        if (offset + length > size) throw tooShort(path, name, size, offset + length)
+        const bytes = emptyBytes(length)
+        let read = 0
+        while (read < length) {
+          signal.throwIfAborted()
+          const { bytesRead } = await file.read(bytes, read, length - read, offset + read)
+          if (bytesRead === 0) throw tooShort(path, name, offset + read, offset + length)
+          read += bytesRead
+        }
+        signal.throwIfAborted()
+        return bytes
+      }),
+    )
+  }
+
+  async stat(name: string, { signal }: Parameters<Storage['stat']>[1]): Promise<{ size: number } | undefined> {
+    signal.throwIfAborted()
+    checkObjectName(name)
+    const path = this.#path(name)
+    return attempt('look at', path, async () => {
+      const info = await stat(path).catch((error) => {
+        if (isAbsent(error)) return undefined
+        throw error
+      })
+      signal.throwIfAborted()
+      return info?.isFile() ? { size: info.size } : undefined
+    })
+  }
+
+  list(prefix: string, { signal, after }: Parameters<Storage['list']>[1]): ReturnType<Storage['list']> {
+    return listObjects(this.#root, prefix, after, signal)
+  }
+
+  async remove(names: readonly string[], { signal }: Parameters<Storage['remove']>[1]): Promise<void> {
+    signal.throwIfAborted()
+    this.#writable()
+    const folders = new Set<string>()
+    for (const name of names) {
+      signal.throwIfAborted()
+      checkObjectName(name)
+      const path = this.#path(name)
+      await attempt('remove', path, () => unlink(path).catch(ignoreAbsent))
+      folders.add(path.slice(0, path.lastIndexOf('/')))
+    }
+    // A removed object that came back after a power cut would be a surprise to whoever saw it gone.
+    for (const folder of folders) await attempt('remove from', folder, () => syncFolder(folder).catch(ignoreAbsent))
+  }
+
+  /** Of the whole file system, since that is what runs out. */
+  async usage({ signal }: { readonly signal: AbortSignal }): Promise<{ used: number; free: number }> {
+    signal.throwIfAborted()
+    return attempt('look at', this.#root, async () => {
+      const { bsize, blocks, bfree, bavail } = await statfs(this.#root)
+      return { used: (blocks - bfree) * bsize, free: bavail * bsize }
+    })
+  }
+
+  async close(): Promise<void> {}
+
+  #path(name: string): string {
+    return `${this.#root}/${name}`
+  }
+
+  #writable(): void {
+    if (!this.capabilities.write) throw new KlosetError('KLOSET_READ_ONLY', `${this.location} was opened for reading`)
+  }
+
+  /** Makes `folder` and those above it, and syncs each folder that holds one of them: once per client. */
+  #ensure(folder: string): Promise<void> {
+    if (folder === this.#root) return Promise.resolve()
+    const known = this.#durable.get(folder)
+    if (known) return known
+    const made = this.#make(folder)
+    this.#durable.set(folder, made)
+    made.catch(() => this.#durable.delete(folder))
+    return made
+  }
+
+  async #make(folder: string): Promise<void> {
+    const above = folder.slice(0, folder.lastIndexOf('/'))
+    await this.#ensure(above)
+    await mkdir(folder, { mode: 0o700 }).catch((error) => {
+      if (systemCode(error) !== 'EEXIST') throw error
+    })
+    await syncFolder(above)
+  }
+}
+
+// Without waiting: a FIFO put in the place of an object must not hang the reader.
+const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+/** Cleans up after writers that crashed; returns whether hard links work here. */
+async function prepare(root: string): Promise<boolean> {
+  const folder = `${root}/${temporaryFolder}`
+  await mkdir(folder, { mode: 0o700 }).catch((error) => {
+    if (systemCode(error) !== 'EEXIST') throw error
+  })
+  await removeStale(folder)
+  const probe = `${folder}/${temporaryName()}`
+  await using(open(probe, 'wx', 0o600), async () => {})
+  try {
+    await link(probe, `${probe}-linked`)
+    await unlink(`${probe}-linked`)
+    return true
+  } catch (error) {
+    if (noLinks.has(systemCode(error) ?? '')) return false
+    throw error
+  } finally {
+    await unlink(probe).catch(() => {})
+  }
+}
+
+// What file systems without hard links answer: EPERM on vfat and exfat, the others on some network shares.
+const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'])
+
+async function publish(temporary: string, path: string, ifAbsent: boolean): Promise<'stored' | 'exists'> {
+  try {
+    await (ifAbsent ? link(temporary, path) : rename(temporary, path))
+    return 'stored'
+  } catch (error) {
+    if (ifAbsent && systemCode(error) === 'EEXIST') return 'exists'
+    throw error
+  }
+}
+
+async function writeSynced(path: string, body: Uint8Array, signal: AbortSignal): Promise<void> {
+  await using(open(path, 'wx', 0o600), async (file) => {
+    let written = 0
+    while (written < body.length) {
+      signal.throwIfAborted()
+      const { bytesWritten } = await file.write(body, written, body.length - written, written)
+      written += bytesWritten
+    }
+    signal.throwIfAborted()
+    await file.sync()
+  })
+}
+
+async function syncFolder(path: string): Promise<void> {
+  // Windows cannot open folders; NTFS journals names by itself.
+  if (process.platform === 'win32') return
+  await using(open(path, constants.O_RDONLY | constants.O_DIRECTORY), async (folder) => {
+    await folder.sync().catch((error) => {
+      // Some network file systems have no such call, and store names before they answer.
+      if (!noFolderSync.has(systemCode(error) ?? '')) throw error
+    })
+  })
+}
+
+const noFolderSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+async function using<T>(opening: Promise<FileHandle>, work: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await opening
+  let result: T
+  try {
+    result = await work(file)
+  } catch (error) {
+    await file.close().catch(() => {})
+    throw error
+  }
+  // A close that fails can be a write that failed (NFS reports a full disk here).
+  await file.close()
+  return result
+}
+
+async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw fsError(error, doing, path)
+  }
+}
+
+function ignoreAbsent(error: unknown): void {
+  if (!isAbsent(error)) throw error
+}
+
+/** Memory that nothing else shares, not zeroed: every byte is read into before anyone sees it. */
+function emptyBytes(length: number): Uint8Array {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
+}
+
+function missing(location: string, name: string): KlosetError {
+  return new KlosetError('KLOSET_NOT_FOUND', `there is no ${name} in ${location}`, { context: { name } })
+}
+
+function tooShort(path: string, name: string, size: number, end: number): KlosetError {
+  const message = `${path} has ${size} bytes, not the ${end} asked for`
+  return new KlosetError('KLOSET_NOT_FOUND', message, { context: { name, size } })
+}
+
+function notAFolder(path: string): KlosetError {
+  return new KlosetError('KLOSET_NOT_FOUND', `${path} is not a folder`, { hint: 'Name a folder.', context: { path } })
+}

@@ -1,0 +1,286 @@
+import type { Connector, Content, Destination, Entry, Source } from './connector/index.js'
+import type { FailedEntry, Run } from './run.js'
+
+/** How a store is unlocked. A plaintext store is opened only by saying so. */
+export type Unlock = { readonly passphrase: string } | { readonly key: Uint8Array } | { readonly plaintext: true }
+
+/** A pool of workers shared by stores. */
+export interface Engine extends AsyncDisposable {
+  /** How many threads work; 0 where all runs on the calling thread. */
+  readonly workers: number
+  close(): Promise<void>
+}
+
+/** Settings of {@link createEngine}. */
+export interface EngineOptions {
+  /** How many worker threads; default: one a core, at most 8. 0 runs everything on the calling thread. */
+  readonly workers?: number
+  /** The worker's file, where a bundler moved it. Default: beside this module. */
+  readonly worker?: URL
+}
+
+/** Something of note that is not an error, about opening or running. */
+export interface Notice {
+  readonly type: 'notice'
+  readonly code: 'workers-unavailable' | 'copy-used' | 'index-rebuilt' | 'log-damaged' | 'adopted'
+  readonly message: string
+}
+
+/** What {@link openStore} takes. */
+export interface OpenOptions {
+  readonly unlock: Unlock
+  /** The connectors that locations may name, such as `fs` of `@kloset/connector-fs`. Not needed for a `Storage` object. */
+  readonly connectors?: readonly Connector<any>[]
+  /** Settings of the storage's connector by name. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>
+  /** Default `write`. */
+  readonly mode?: 'read' | 'write'
+  readonly engine?: Engine
+  readonly signal?: AbortSignal | undefined
+  onNotice?(notice: Notice): void
+}
+
+/** What {@link createStore} takes: none of it can be changed later, except how the store is unlocked. */
+export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
+  /** Default `aes-256-gcm`; `none` exactly when `unlock` is plaintext. */
+  readonly encryption?: 'aes-256-gcm' | 'chacha20-poly1305'
+  /** Bytes; default 256 KiB, 1 MiB, 4 MiB. Databases want smaller. */
+  readonly chunker?: { readonly min: number; readonly normal: number; readonly max: number }
+  /** What writers compress with by default: `auto` is zstd where the runtime has it, LZ4 elsewhere. */
+  readonly codec?: 'auto' | 'zstd' | 'lz4' | 'deflate' | 'none'
+  /** Bytes gathered into one frame; default 1 MiB. */
+  readonly frame?: number
+  /** Bytes of a pack; default 20 MiB. */
+  readonly pack?: number
+  /** A name for the first key slot. */
+  readonly label?: string
+  /** Costs of Argon2id; default 64 MiB and 3 passes. */
+  readonly argon2?: { readonly memoryKiB: number; readonly passes: number }
+}
+
+/** Counts over a tree: entries by kind, bytes of content, entries with errors. */
+export interface Totals {
+  readonly files: number
+  readonly directories: number
+  readonly others: number
+  readonly bytes: number
+  readonly errors: number
+}
+
+/** One source of a snapshot. */
+export interface SnapshotSource {
+  readonly type: string
+  readonly origin: string
+  readonly root: string
+  readonly totals: Totals
+  /** The folder that holds it in the snapshot's paths: `''` when it is the only source. */
+  readonly at: string
+}
+
+/** Happens during a backup. */
+export type BackupEvent =
+  | Notice
+  | { readonly type: 'new' | 'changed' | 'unchanged'; readonly path: string; readonly entry: Entry }
+  | ({ readonly type: 'failed' } & FailedEntry)
+  | { readonly type: 'stored'; readonly object: string; readonly size: number }
+
+/** What a backup takes. */
+export interface BackupOptions extends Run<BackupEvent> {
+  readonly tags?: readonly string[]
+  readonly name?: string
+  /** Default: the machine's name. */
+  readonly host?: string
+  readonly user?: string
+  /** The snapshot to compare with; default: the latest of the same host and source. `null`: none, everything is read. */
+  readonly parent?: string | null
+  /** Reads, cuts and hashes, and says what would be stored, but stores nothing. */
+  readonly dryRun?: boolean
+  /** Also tell each entry as an event (`new`, `changed`, `unchanged`): costs time. */
+  readonly entries?: boolean
+  /** Overrides the store's codec for what this backup writes. */
+  readonly codec?: 'zstd' | 'lz4' | 'deflate' | 'none'
+}
+
+/** What a backup did. */
+export interface BackupResult {
+  /** Absent after a dry run. */
+  readonly snapshot: Snapshot | undefined
+  /** Entries that could not be read; in the snapshot they stand with their error. */
+  readonly failed: readonly FailedEntry[]
+  /** How many, when more than the 10,000 listed. */
+  readonly failedCount: number
+  readonly totals: Totals
+  /** Files by what became of them, and directories and others by whether they are new to the parent. */
+  readonly changes: { readonly new: number; readonly changed: number; readonly unchanged: number }
+  /** What the store gained. */
+  readonly added: {
+    readonly chunks: number
+    /** Bytes of content that the store did not have. */
+    readonly bytes: number
+    /** Bytes of objects written: packs, index segments, the log entry. */
+    readonly stored: number
+    /** Bytes of metadata (tree nodes, before compression) that were new. */
+    readonly metadata: number
+    readonly objects: number
+  }
+  /** Milliseconds. */
+  readonly duration: number
+}
+
+/** What to do where the target already has something. */
+export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never'
+
+/** Happens during a restore. */
+export type RestoreEvent =
+  | Notice
+  | { readonly type: 'restored' | 'skipped'; readonly path: string }
+  | ({ readonly type: 'failed' } & FailedEntry)
+
+/** What a restore takes. */
+export interface RestoreOptions extends Run<RestoreEvent> {
+  /** Only what is at or below this path of the snapshot; a file, or a directory whose contents go into the target. */
+  readonly path?: string
+  /** Needed where the target is not empty: without it nothing is written there (KLOSET_EXISTS). */
+  readonly overwrite?: Overwrite
+  readonly dryRun?: boolean
+  /** Also tell each entry as an event: costs time. */
+  readonly entries?: boolean
+  /** Settings of the destination's connector by name. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** What a restore did. */
+export interface RestoreResult {
+  readonly failed: readonly FailedEntry[]
+  readonly failedCount: number
+  /** What the destination cannot keep, by kind, with how many entries it concerns. */
+  readonly leftOut: Readonly<Record<string, number>>
+  readonly totals: Totals
+  /** Files left as they were, by the overwrite policy. */
+  readonly skipped: number
+  readonly duration: number
+}
+
+/** One thing that is wrong with a store, as data. */
+export interface Finding {
+  readonly level: 'error' | 'warning'
+  /** Stable: `pack-corrupt`, `pack-missing`, `chunk-missing`, `tree-corrupt`, …; see docs/errors.md. */
+  readonly code: string
+  /** The object's name. */
+  readonly object: string
+  readonly message: string
+  /** What a person can do about it. */
+  readonly remedy: string
+  /** Snapshots and paths that lose data by it, as far as known (at most 1,000). */
+  readonly affects?: readonly { readonly snapshot: string; readonly path: string }[]
+}
+
+/** What a check takes. */
+export interface CheckOptions extends Run<Notice> {
+  /** Only what these snapshots need; default: everything. */
+  readonly snapshots?: readonly string[]
+  /**
+   * How much stored data to read: `structure` (default: log, index, trees, and that packs are there with the right size), `all`,
+   * or a part: `percent` of all packs, the one that is due in round number `round`, so that 100 ÷ percent rounds read everything.
+   */
+  readonly read?: 'structure' | 'all' | { readonly percent: number; readonly round: number }
+}
+
+/** Which snapshots. All given conditions hold. */
+export interface SnapshotFilter {
+  readonly tags?: readonly string[]
+  readonly host?: string
+  readonly name?: string
+  /** A source's root. */
+  readonly root?: string
+  readonly since?: Date
+  readonly before?: Date
+}
+
+/** An open file of a snapshot. */
+export type SnapshotFile = Content & { readonly name: string; readonly entry: Entry }
+
+/** An entry of a snapshot, with the error it was recorded with, if any. */
+export type SnapshotEntry = Entry & {
+  /** Length of the stored content. */
+  readonly contentSize?: number | undefined
+  readonly error?: { readonly code: string; readonly message: string } | undefined
+}
+
+/** One difference between two snapshots. */
+export interface Difference {
+  readonly change: 'added' | 'removed' | 'changed' | 'metadata'
+  readonly path: string
+  readonly before: SnapshotEntry | undefined
+  readonly after: SnapshotEntry | undefined
+}
+
+/** A snapshot: what its sources held at one time. Reading it verifies every id. */
+export interface Snapshot {
+  /** 32 hexadecimal digits; any unambiguous prefix names it. */
+  readonly id: string
+  readonly time: Date
+  /** Milliseconds the backup took. */
+  readonly duration: number
+  readonly host: string
+  readonly user: string
+  readonly name: string | undefined
+  readonly tags: readonly string[]
+  readonly parent: string | undefined
+  readonly tool: string
+  readonly sources: readonly SnapshotSource[]
+  readonly totals: Totals
+  /** What its backup added to the store: new chunks, their bytes, bytes stored. */
+  readonly written: { readonly blobs: number; readonly bytes: number; readonly stored: number }
+  /** @throws KLOSET_PATH_NOT_FOUND */
+  stat(path: string): Promise<SnapshotEntry>
+  /** What a directory holds, in path order. */
+  list(path: string): AsyncIterable<SnapshotEntry>
+  /** Everything at and below a path (default: all), in path order. */
+  walk(path?: string): AsyncIterable<SnapshotEntry>
+  /** What is different in `other`, taken as the later one. */
+  diff(other: Snapshot): AsyncIterable<Difference>
+  /** Opens a file. @throws KLOSET_PATH_NOT_FOUND */
+  open(path: string): Promise<SnapshotFile>
+  /** Counts of everything at and below a path, in a few reads. */
+  totalsOf(path: string): Promise<Totals>
+}
+
+/** What a store is. */
+export interface StoreInfo {
+  readonly id: string
+  readonly location: string
+  readonly created: Date
+  readonly version: number
+  readonly encryption: 'aes-256-gcm' | 'chacha20-poly1305' | 'none'
+  readonly chunker: { readonly min: number; readonly normal: number; readonly max: number }
+  readonly codec: string
+  readonly frame: number
+  readonly pack: number
+  readonly snapshots: number
+  /** Position of the newest log entry. */
+  readonly head: number
+  readonly segments: number
+  readonly packs: number
+  readonly chunks: number
+  /** Bytes of all packs. */
+  readonly stored: number
+  readonly keys: readonly { readonly id: string; readonly kind: 'passphrase' | 'raw'; readonly label: string; readonly created: Date }[]
+}
+
+/** An open store. */
+export interface Store extends AsyncDisposable {
+  readonly id: string
+  readonly location: string
+  /** Backs up one source or several into one new snapshot. A string is a location. */
+  backup(from: string | Source | readonly (string | Source)[], options?: BackupOptions): Promise<BackupResult>
+  restore(snapshot: string | Snapshot, to: string | Destination, options?: RestoreOptions): Promise<RestoreResult>
+  /** Verifies the store and yields what is wrong with it. */
+  check(options?: CheckOptions): AsyncIterable<Finding>
+  /** The snapshots, oldest first. */
+  snapshots(where?: SnapshotFilter): AsyncIterable<Snapshot>
+  /** By unambiguous id prefix, `latest`, or `latest~N`. @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS */
+  snapshot(name: string): Promise<Snapshot>
+  info(): Promise<StoreInfo>
+  close(): Promise<void>
+}

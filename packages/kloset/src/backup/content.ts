@@ -1,0 +1,47 @@
+import type { Bytes } from '../bytes/index.js'
+import { encodeContent, ListBuilder, type ListBuilderOptions } from '../tree/index.js'
+
+/** Bytes of a chunk in an answer of a worker: id, length. */
+export const chunkLength = 36
+
+/** The content of an empty file. */
+export const emptyContent: Bytes = encodeContent({ form: 'extents', extents: [] })
+
+/** The most chunks that an entry holds itself. */
+const inline = 16
+
+/** The content of a file that consists of `chunks`, 36 bytes each. */
+export function contentOf(chunks: Uint8Array, lists: ListBuilderOptions): Bytes | Promise<Bytes> {
+  const count = chunks.length / chunkLength
+  if (count > inline) return listOf(chunks, lists)
+  const extents = Array.from({ length: count }, (_, i) => chunkAt(chunks, i))
+  return encodeContent({ form: 'extents', extents })
+}
+
+/** Adds chunks, 36 bytes each, to a list. */
+export async function addChunks(list: ListBuilder, chunks: Uint8Array): Promise<void> {
+  for (let i = 0; i < chunks.length / chunkLength; i++) {
+    const { id, length } = chunkAt(chunks, i)
+    const wait = list.chunk(id, length)
+    if (wait !== undefined) await wait
+  }
+}
+
+async function listOf(chunks: Uint8Array, lists: ListBuilderOptions): Promise<Bytes> {
+  const list = new ListBuilder(lists)
+  await addChunks(list, chunks)
+  return list.finish()
+}
+
+function chunkAt(chunks: Uint8Array, i: number): { id: Uint8Array; length: number } {
+  const at = i * chunkLength
+  const length = chunks[at + 32]! | (chunks[at + 33]! << 8) | (chunks[at + 34]! << 16) | (chunks[at + 35]! << 24)
+  return { id: chunks.subarray(at, at + 32), length }
+}
+
+/** Bytes in chunks, 36 bytes each. */
+export function lengthOfChunks(chunks: Uint8Array): number {
+  let length = 0
+  for (let i = 0; i < chunks.length / chunkLength; i++) length += chunkAt(chunks, i).length
+  return length
+}

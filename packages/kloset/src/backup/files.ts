@@ -1,0 +1,214 @@
+import pLimit from 'p-limit'
+import type { Bytes } from '../bytes/index.js'
+import { type ChunkSizes, createChunker } from '../chunk/index.js'
+import { type Call, type Entry, pathFromBytes, type Source } from '../connector/index.js'
+import type { Keyring } from '../crypto/index.js'
+import { errorOfPosted } from '../runtime/posted.js'
+import { decodeStat, encodeStat, ListBuilder, type ListBuilderOptions, noContent } from '../tree/index.js'
+import { addChunks, chunkLength, contentOf, emptyContent, lengthOfChunks } from './content.js'
+import type { FileResult, StoredReply } from './messages.js'
+import { Pieces } from './pieces.js'
+import { type EntryView, entryOf, RecordWriter } from './records.js'
+import type { BackupReport } from './report.js'
+import { errorText } from './scan.js'
+import type { Slot, SlotQueue } from './slots.js'
+import type { Workers } from './workers.js'
+
+/** A request to a worker has about so many bytes of files, and at most so many files. */
+const batchBytes = 6 * 1024 * 1024
+const batchFiles = 512
+
+/** Larger files are cut by one worker and stored by all: so many bytes are cut at a time, so many stored by a request. */
+const largeFile = 24 * 1024 * 1024
+const cutBudget = 64 * 1024 * 1024
+const rangeBytes = 8 * 1024 * 1024
+
+/** What reading the files of one source needs. */
+export interface FilesOptions {
+  readonly source: Source
+  /** Its place among the sources of the backup. */
+  readonly number: number
+  readonly keyring: Keyring
+  readonly sizes: ChunkSizes
+  readonly workers: Workers
+  readonly report: BackupReport
+  readonly call: Call
+  readonly slots: SlotQueue
+  readonly lists: ListBuilderOptions
+  /** Resolves when the storage has caught up. */
+  readonly room: () => Promise<void>
+}
+
+/** Has the content of files stored: small ones many at a time, large ones by all workers, others through the source's `read`. */
+export class Files {
+  readonly #options: FilesOptions
+  readonly #reading: ReturnType<typeof pLimit>
+  #batch = new RecordWriter()
+  #slots: Slot[] = []
+  #bytes = 0
+
+  constructor(options: FilesOptions) {
+    this.#options = options
+    this.#reading = pLimit(Math.max(1, options.source.capabilities.concurrency))
+  }
+
+  /** Starts on a file; its slot gets its content later. A promise means: wait for it before going on with the scan. */
+  add(slot: Slot, view: EntryView): void | Promise<void> {
+    const { size } = decodeStat(view.stat)
+    if (size === 0) {
+      slot.content = emptyContent
+      this.#options.report.files++
+      return
+    }
+    if (this.#options.source.worker === undefined) return this.#addStream(slot, view)
+    if (size === undefined || size >= largeFile) {
+      this.send()
+      this.#options.slots.track(this.#large(slot, view))
+      return this.#flow()
+    }
+    this.#batch.copy(view.record)
+    this.#slots.push(slot)
+    this.#bytes += size
+    if (this.#bytes < batchBytes && this.#slots.length < batchFiles) return
+    this.send()
+    return this.#flow()
+  }
+
+  /** Sends the files that were gathered. */
+  send(): void {
+    if (this.#slots.length === 0) return
+    const records = this.#batch.finish()
+    const slots = this.#slots
+    this.#batch = new RecordWriter()
+    this.#slots = []
+    this.#bytes = 0
+    this.#options.slots.track(this.#small(slots, records))
+  }
+
+  async #small(slots: readonly Slot[], records: Bytes): Promise<void> {
+    const { workers, number, lists } = this.#options
+    const reply = await workers.store({ op: 'files', source: number, records }, [records.buffer])
+    let at = 0
+    for (const [i, slot] of slots.entries()) {
+      const file = reply.files[i]!
+      const chunks = reply.chunks.subarray(at, at + file.chunks * chunkLength)
+      at += chunks.length
+      const content = contentOf(chunks, lists)
+      this.#options.report.bytes += lengthOfChunks(chunks)
+      this.#finish(slot, content instanceof Promise ? await content : content, file)
+    }
+    this.#options.slots.drain()
+  }
+
+  /** One worker finds the cut points, which depend on those before; all of them read and store what is between. */
+  async #large(slot: Slot, view: EntryView): Promise<void> {
+    const { workers, number, lists, room } = this.#options
+    const list = new ListBuilder(lists)
+    const record = view.record.slice()
+    const ranges: Promise<StoredReply>[] = []
+    let result: FileResult = { chunks: 1, error: undefined }
+    const take = async (): Promise<void> => {
+      const reply = await ranges.shift()!
+      await this.#append(list, reply)
+      if (reply.files[0]!.error !== undefined) result = reply.files[0]!
+    }
+    try {
+      for (let from = 0, done = false; !done; ) {
+        const cut = await workers.cut({ op: 'cut', source: number, record, from, budget: cutBudget })
+        done = cut.done
+        for (const lengths of groups(cut.lengths)) {
+          await room()
+          while (ranges.length > 2 * workers.size) await take()
+          const range = workers.store({ op: 'range', source: number, record, from, lengths }, [])
+          range.catch(() => undefined)
+          ranges.push(range)
+          from += lengths.reduce((sum, length) => sum + length, 0)
+        }
+      }
+      while (ranges.length > 0) await take()
+      this.#finish(slot, await list.finish(), result)
+    } catch (error) {
+      await Promise.allSettled(ranges)
+      this.#failed(slot, error)
+    }
+    this.#options.slots.drain()
+  }
+
+  #addStream(slot: Slot, view: EntryView): void | Promise<void> {
+    const work = this.#reading(() => this.#stream(slot, entryOf(view)))
+    this.#options.slots.track(work)
+    // In-order sources give each file once, before the scan goes on.
+    if (this.#options.source.capabilities.access === 'in-order') return work.then(() => this.#options.slots.check())
+    return this.#reading.pendingCount > 64 ? work.then(() => this.#options.slots.check()) : undefined
+  }
+
+  /** Reads a file through the source's own `read`: cut on this thread, stored by the workers. */
+  async #stream(slot: Slot, entry: Entry): Promise<void> {
+    const { source, call, workers, number, sizes, keyring, lists, room } = this.#options
+    const list = new ListBuilder(lists)
+    const pieces = new Pieces(createChunker({ sizes, gear: keyring.gear }), sizes.max)
+    const store = async (most: number): Promise<void> => {
+      for (let cut = pieces.take(most); cut !== undefined; cut = pieces.take(most)) {
+        await room()
+        await this.#append(list, await workers.store({ op: 'blobs', source: number, ...cut }, [cut.bytes.buffer]))
+      }
+    }
+    try {
+      for await (const piece of source.read(entry, { ...call, range: undefined })) {
+        pieces.add(piece)
+        await store(rangeBytes / 2)
+      }
+      pieces.end()
+      await store(0)
+      this.#finish(slot, await list.finish(), { chunks: 1, error: undefined })
+    } catch (error) {
+      call.signal.throwIfAborted()
+      this.#failed(slot, error)
+    }
+    this.#options.slots.drain()
+  }
+
+  async #append(list: ListBuilder, reply: StoredReply): Promise<void> {
+    await addChunks(list, reply.chunks)
+    this.#options.report.bytes += lengthOfChunks(reply.chunks)
+    this.#options.report.tell()
+  }
+
+  #finish(slot: Slot, content: Bytes, file: FileResult): void {
+    if (file.error === undefined) {
+      slot.content = content
+      this.#options.report.files++
+      return
+    }
+    // What was read of a file that would not hold still is kept; one that could not be read leaves only its stat.
+    const kept = file.chunks > 0 && file.error.kloset?.code === 'KLOSET_FILE_CHANGED'
+    this.#failed(slot, errorOfPosted(file.error), kept ? content : noContent)
+  }
+
+  #failed(slot: Slot, error: unknown, content: Uint8Array = noContent): void {
+    if (this.#options.source.capabilities.atomic) throw error
+    slot.stat = encodeStat({ ...decodeStat(slot.stat), error: errorText(error) })
+    slot.content = content
+    this.#options.report.fail(pathFromBytes(slot.key), error)
+  }
+
+  /** Waits for a worker and for the storage, so that the scan does not run ahead of them. */
+  async #flow(): Promise<void> {
+    this.#options.slots.check()
+    await this.#options.room()
+    await this.#options.workers.idle()
+  }
+}
+
+/** Chunk lengths in groups of about the bytes of one request. */
+function* groups(lengths: Uint32Array): Generator<Uint32Array> {
+  let start = 0
+  let bytes = 0
+  for (let i = 0; i < lengths.length; i++) {
+    bytes += lengths[i]!
+    if (bytes < rangeBytes && i + 1 < lengths.length) continue
+    yield lengths.slice(start, i + 1)
+    start = i + 1
+    bytes = 0
+  }
+}

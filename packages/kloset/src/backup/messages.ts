@@ -1,0 +1,84 @@
+import type { Bytes } from '../bytes/index.js'
+import type { ChunkSizes } from '../chunk/index.js'
+import type { Codec } from '../compress/index.js'
+import type { KeyMaterial } from '../crypto/index.js'
+import type { SharedIndex, SharedSession } from '../index/index.js'
+import type { PostedError, PostedModule } from '../runtime/jobs.js'
+
+/** What a backup's job in each worker starts from. */
+export interface BackupInit {
+  readonly material: KeyMaterial
+  readonly sizes: ChunkSizes
+  readonly frameSize: number
+  readonly packSize: number
+  readonly codec: Codec
+  readonly known: SharedIndex
+  readonly session: SharedSession
+  /** A module for each source that has one. */
+  readonly modules: readonly (PostedModule | undefined)[]
+  /** Whether packs are made; a dry run only counts. */
+  readonly store: boolean
+}
+
+/** What the job is asked. */
+export type BackupMessage =
+  /** The next entries of a source, in path order. */
+  | { readonly op: 'scan'; readonly source: number }
+  /** Read, cut and store whole files. */
+  | { readonly op: 'files'; readonly source: number; readonly records: Bytes }
+  /** Find the cut points of a large file from an offset that is one. */
+  | { readonly op: 'cut'; readonly source: number; readonly record: Bytes; readonly from: number; readonly budget: number }
+  /** Read and store chunks of a large file. */
+  | {
+      readonly op: 'range'
+      readonly source: number
+      readonly record: Bytes
+      readonly from: number
+      readonly lengths: Uint32Array
+    }
+  /** Store chunks that the main thread read and cut. */
+  | { readonly op: 'blobs'; readonly source: number; readonly bytes: Bytes; readonly lengths: Uint32Array }
+  /** The session's table has grown. */
+  | { readonly op: 'session'; readonly session: SharedSession }
+  /** Seal what is open. */
+  | { readonly op: 'flush' }
+
+/** Entries of a scan. */
+export interface ScanReply {
+  readonly records: Bytes
+  readonly count: number
+  readonly failures: readonly { readonly path: string; readonly error: PostedError }[]
+  readonly done: boolean
+}
+
+/** What became of files: one {@link FileResult} each, in order, and the chunks of all of them. */
+export interface StoredReply {
+  readonly files: readonly FileResult[]
+  /** 36 bytes a chunk: id, length. */
+  readonly chunks: Bytes
+  readonly packs: readonly PostedPack[]
+  readonly added: { readonly chunks: number; readonly bytes: number }
+}
+
+/** How many of the reply's chunks are this file's, and what went wrong with it. */
+export interface FileResult {
+  readonly chunks: number
+  readonly error: PostedError | undefined
+}
+
+/** Where a large file is cut. */
+export interface CutReply {
+  readonly lengths: Uint32Array
+  /** Whether the last length ends the file. */
+  readonly done: boolean
+}
+
+/** A sealed pack on its way to the main thread. */
+export interface PostedPack {
+  readonly class: 'data' | 'metadata'
+  readonly name: Bytes
+  readonly file: Bytes
+  readonly frames: Uint32Array
+  readonly records: Bytes
+  readonly headerLength: number
+}

@@ -1,0 +1,81 @@
+import type { BackupEvent, BackupOptions } from '../api.js'
+import type { FailedEntry, Progress } from '../run.js'
+import type { StoredReply } from './messages.js'
+
+/** How many failed entries are listed; all are counted. */
+export const mostFailed = 10_000
+
+/** Counts what a backup does and tells it. */
+export class BackupReport {
+  readonly failed: FailedEntry[] = []
+  failedCount = 0
+  new = 0
+  changed = 0
+  unchanged = 0
+  entries = 0
+  files = 0
+  bytes = 0
+  chunks = 0
+  addedBytes = 0
+  metadata = 0
+  stored = 0
+  objects = 0
+  phase: Progress['phase'] = 'scan'
+  current: string | undefined
+  readonly #options: BackupOptions
+  readonly #started = Date.now()
+  #told = 0
+
+  constructor(options: BackupOptions) {
+    this.#options = options
+  }
+
+  get wantsEntries(): boolean {
+    return this.#options.entries === true && this.#options.onEvent !== undefined
+  }
+
+  get elapsed(): number {
+    return Date.now() - this.#started
+  }
+
+  event(event: BackupEvent): void {
+    this.#options.onEvent?.(event)
+  }
+
+  fail(path: string, error: unknown): void {
+    this.failedCount++
+    if (this.failed.length < mostFailed) this.failed.push({ path, error })
+    this.event({ type: 'failed', path, error })
+  }
+
+  added(reply: StoredReply): void {
+    this.chunks += reply.added.chunks
+    this.addedBytes += reply.added.bytes
+  }
+
+  put(object: string, size: number): void {
+    this.stored += size
+    this.objects++
+    this.event({ type: 'stored', object, size })
+  }
+
+  /** Tells the progress, at most ten times a second unless `now`. */
+  tell(now = false): void {
+    const { onProgress } = this.#options
+    if (onProgress === undefined) return
+    const time = Date.now()
+    if (!now && time - this.#told < 100) return
+    this.#told = time
+    onProgress({
+      phase: this.phase,
+      entries: this.entries,
+      files: this.files,
+      bytes: this.bytes,
+      total: undefined,
+      failed: this.failedCount,
+      stored: this.stored,
+      current: this.current,
+      elapsed: this.elapsed,
+    })
+  }
+}

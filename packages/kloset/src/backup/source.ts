@@ -1,0 +1,114 @@
+import { compareBytes } from '../bytes/index.js'
+import { compareKeys, type Source } from '../connector/index.js'
+import { errorOfPosted } from '../runtime/posted.js'
+import { type BuiltTree, decodeStat, encodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
+import { sameContent, youngest } from './changed.js'
+import type { Files } from './files.js'
+import type { ScanReply } from './messages.js'
+import { type EntryView, entryOf, entryViews } from './records.js'
+import type { BackupReport } from './report.js'
+import type { Slot, SlotQueue } from './slots.js'
+
+/** How many entries may wait for the content of one before them. */
+const mostWaiting = 40_000
+
+/** Kernels stamp times by a clock that ticks only every few milliseconds. */
+const coarsestClock = 10
+
+/** What walking along one source needs. */
+export interface SourceBackup {
+  readonly source: Source
+  readonly scan: AsyncIterable<ScanReply>
+  readonly files: Files
+  readonly slots: SlotQueue
+  readonly report: BackupReport
+  readonly signal: AbortSignal
+  /** The tree of the same source in the parent snapshot, and when that backup began, in ms. */
+  readonly parent: { readonly tree: Uint8Array; readonly time: number } | undefined
+  readonly fetch: FetchNode
+}
+
+/**
+ * Backs up one source and returns its new tree. The scan and the parent's tree come in the same order, so one walk along both finds
+ * what changed, with constant memory.
+ */
+export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
+  const { scan, files, slots, report, signal } = options
+  const parent = options.parent === undefined ? undefined : new TreeCursor(options.parent.tree, options.fetch)
+  await parent?.first()
+  for await (const reply of scan) {
+    for (const { path, error } of reply.failures) {
+      if (options.source.capabilities.atomic) throw errorOfPosted(error)
+      report.fail(path, errorOfPosted(error))
+    }
+    for (const view of entryViews(reply.records)) {
+      if (parent !== undefined) {
+        const wait = seek(parent, view.key)
+        if (wait !== undefined) await wait
+      }
+      const wait = add(options, parent, view)
+      if (wait !== undefined) await wait
+    }
+    if (slots.length > mostWaiting) files.send()
+    await slots.shrink(mostWaiting)
+    signal.throwIfAborted()
+  }
+  if (slots.isEmpty) slots.add(root())
+  files.send()
+  return slots.finish()
+}
+
+/** Moves along the parent to this key, or to the first after it. */
+function seek(parent: TreeCursor, key: Uint8Array): void | Promise<void> {
+  while (!parent.done) {
+    const at = parent.key
+    if (compareKeys(at, 0, at.length, key, 0, key.length) >= 0) return
+    const wait = parent.advance()
+    if (wait !== undefined) return wait.then(() => seek(parent, key))
+  }
+}
+
+function add(options: SourceBackup, parent: TreeCursor | undefined, view: EntryView): void | Promise<void> {
+  const { files, slots, report } = options
+  // Sources may leave directories out, also the root, which every tree has.
+  if (slots.isEmpty && view.key.length > 0) slots.add(root())
+  const slot: Slot = { key: view.key, stat: view.stat, content: undefined }
+  if (view.stat[0] !== fileType || hasError(view.stat)) {
+    slot.content = noContent
+    slots.add(slot)
+    return
+  }
+  const before = parent !== undefined && !parent.done && compareBytes(parent.key, view.key) === 0 ? parent : undefined
+  const change = before === undefined ? 'new' : isUnchanged(options, before.stat, view.stat) ? 'unchanged' : 'changed'
+  report[change]++
+  if (report.wantsEntries) {
+    const entry = entryOf(view)
+    report.event({ type: change, path: entry.path, entry })
+  }
+  if (change === 'unchanged') {
+    slot.content = before!.content
+    report.files++
+    slots.add(slot)
+    return
+  }
+  const wait = files.add(slot, view)
+  slots.add(slot)
+  return wait
+}
+
+function isUnchanged(options: SourceBackup, before: Uint8Array, now: Uint8Array): boolean {
+  const young = youngest(now)
+  const same = compareBytes(before, now) === 0 ? !hasError(before) : sameContent(decodeStat(before), decodeStat(now))
+  if (!same) return false
+  const grain = Math.max(coarsestClock, Number(options.source.capabilities.timeGrain) / 1e6)
+  // Times this close to the last backup do not tell, and where there are none only a change token does.
+  if (young !== undefined && young < options.parent!.time - grain) return true
+  return decodeStat(now).version !== undefined
+}
+
+function root(): Slot {
+  return { key: new Uint8Array(0), stat: rootStat, content: noContent }
+}
+
+const fileType = 0
+const rootStat = encodeStat({ type: 'directory' })

@@ -1,0 +1,139 @@
+import pLimit from 'p-limit'
+import type { Storage } from '../connector/index.js'
+import type { Keyring } from '../crypto/index.js'
+import { SegmentBuilder } from '../index/index.js'
+import { packObject } from '../pack/index.js'
+import type { FooterContents } from '../store/footers.js'
+import type { PostedPack } from './messages.js'
+
+/** How many bytes of sealed packs may wait for the storage before work stops for them. */
+const mostWaiting = 96 * 1024 * 1024
+
+// A put that has begun is finished also when the backup is aborted: what is stored, the next one uses.
+const neverAborted = new AbortController().signal
+
+/** At most so many records go into one segment: 11 MB. */
+const segmentRecords = 262_144
+
+/**
+ * Puts packs, and index segments after the packs they name. A first segment follows the first pack at once, so that an
+ * interrupted backup always leaves a mark by which the next one finds what was stored; more follow as time goes by.
+ */
+export class Uploads {
+  readonly segments: string[] = []
+  stored = 0
+  objects = 0
+  readonly #storage: Storage
+  readonly #keyring: Keyring
+  readonly #signal: AbortSignal
+  readonly #told: (object: string, size: number) => void
+  readonly #limit: ReturnType<typeof pLimit>
+  readonly #segmentLimit = pLimit(1)
+  readonly #builders: Record<'data' | 'metadata', SegmentBuilder>
+  readonly #under = new Set<Promise<void>>()
+  readonly #started = Date.now()
+  #waiting = 0
+  #lastSegment = 0
+  #failure: { error: unknown } | undefined
+  #roomy: (() => void)[] = []
+
+  constructor(
+    storage: Storage,
+    keyring: Keyring,
+    signal: AbortSignal,
+    told: (object: string, size: number) => void,
+  ) {
+    this.#storage = storage
+    this.#keyring = keyring
+    this.#signal = signal
+    this.#told = told
+    this.#limit = pLimit(Math.max(1, Math.min(8, storage.capabilities.concurrency)))
+    this.#builders = { data: new SegmentBuilder(keyring, 'data'), metadata: new SegmentBuilder(keyring, 'metadata') }
+  }
+
+  /** Starts putting a pack. */
+  add(pack: PostedPack): void {
+    this.#waiting += pack.file.length
+    this.#track(
+      this.#limit(async () => {
+        try {
+          this.#check()
+          await this.#put(packObject(pack.name), pack.file, pack.class === 'data' ? 'cold' : 'hot')
+          this.#builders[pack.class].add(pack)
+        } finally {
+          this.#waiting -= pack.file.length
+          for (const go of this.#roomy.splice(0)) go()
+        }
+        if (this.#segmentIsDue()) await this.#putSegments()
+      }),
+    )
+  }
+
+  /** Takes a pack that is stored already and that no segment names. */
+  adopt(pack: FooterContents): void {
+    this.#builders[pack.class].add(pack)
+  }
+
+  /** Resolves when there is room for more; throws what went wrong with a put. */
+  async room(): Promise<void> {
+    this.#check()
+    while (this.#waiting > mostWaiting) {
+      await new Promise<void>((resolve) => this.#roomy.push(resolve))
+      this.#check()
+    }
+  }
+
+  /** Resolves when every pack is stored and named by a stored segment. */
+  async finish(): Promise<void> {
+    while (this.#under.size > 0) await Promise.all(this.#under)
+    this.#check()
+    await this.#putSegments()
+  }
+
+  /** After a failure: waits for what is under way, and saves the segments of what did get stored if that is possible. */
+  async salvage(): Promise<void> {
+    await Promise.allSettled(this.#under)
+    await this.#putSegments().catch(() => undefined)
+  }
+
+  #segmentIsDue(): boolean {
+    const records = this.#builders.data.records + this.#builders.metadata.records
+    if (this.segments.length === 0 || records >= segmentRecords) return true
+    // Rarer as the backup grows longer, so that its log entry can name them all.
+    const now = Date.now()
+    return now - this.#lastSegment > Math.max(15_000, (now - this.#started) / 40)
+  }
+
+  async #putSegments(): Promise<void> {
+    await this.#segmentLimit(async () => {
+      this.#lastSegment = Date.now()
+      for (const builder of [this.#builders.data, this.#builders.metadata]) {
+        for (const segment of builder.take()) {
+          await this.#put(`index/${segment.name}`, segment.bytes, 'hot')
+          this.segments.push(segment.name)
+        }
+      }
+    })
+  }
+
+  async #put(name: string, body: PostedPack['file'], tier: 'hot' | 'cold'): Promise<void> {
+    await this.#storage.put(name, body, { signal: neverAborted, ifAbsent: false, tier })
+    this.stored += body.length
+    this.objects++
+    this.#told(name, body.length)
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => this.#under.delete(tracked))
+    this.#under.add(tracked)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    this.#signal.throwIfAborted()
+  }
+}

@@ -1,0 +1,90 @@
+import type { SharedSession } from '../index/index.js'
+import type { JobSet } from '../runtime/pool.js'
+import type { BackupMessage, CutReply, ScanReply, StoredReply } from './messages.js'
+
+/** How many requests a worker has waiting, besides the one at hand: enough that it never waits for the main thread. */
+const depth = 2
+
+/** Hands work to the workers of a backup, first come, first served. */
+export class Workers {
+  readonly #jobs: JobSet
+  readonly #load: number[]
+  readonly #waiting: ((worker: number) => void)[] = []
+  readonly #stored: (reply: StoredReply) => void
+
+  /** `stored` is told everything that workers stored, also where nobody waits for the answer. */
+  constructor(jobs: JobSet, stored: (reply: StoredReply) => void) {
+    this.#jobs = jobs
+    this.#load = new Array<number>(jobs.size).fill(0)
+    this.#stored = stored
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  /** The next entries of a source: always of the same worker, which keeps the place. */
+  scan(source: number): Promise<ScanReply> {
+    return this.#jobs.call(source % this.size, { op: 'scan', source } satisfies BackupMessage) as Promise<ScanReply>
+  }
+
+  /** Finds cut points of a large file. */
+  async cut(message: Extract<BackupMessage, { op: 'cut' }>): Promise<CutReply> {
+    return (await this.#call(message, [])) as CutReply
+  }
+
+  /** Stores what a message says, on the worker that is free first. */
+  async store(
+    message: Extract<BackupMessage, { op: 'files' | 'range' | 'blobs' }>,
+    transfer: readonly ArrayBuffer[],
+  ): Promise<StoredReply> {
+    const reply = (await this.#call(message, transfer)) as StoredReply
+    this.#stored(reply)
+    return reply
+  }
+
+  /** Tells every worker that the session's table has grown. */
+  async grow(session: SharedSession): Promise<void> {
+    await Promise.all(
+      this.#load.map((_, worker) => this.#jobs.call(worker, { op: 'session', session } satisfies BackupMessage)),
+    )
+  }
+
+  /** Seals what is open in every worker. */
+  async flush(): Promise<void> {
+    await Promise.all(
+      this.#load.map(async (_, worker) => {
+        this.#stored((await this.#jobs.call(worker, { op: 'flush' } satisfies BackupMessage)) as StoredReply)
+      }),
+    )
+  }
+
+  /** Resolves when a worker could start on something at once. */
+  async idle(): Promise<void> {
+    this.#release(await this.#reserve())
+  }
+
+  async #call(message: BackupMessage, transfer: readonly ArrayBuffer[]): Promise<unknown> {
+    const worker = await this.#reserve()
+    try {
+      return await this.#jobs.call(worker, message, transfer)
+    } finally {
+      this.#release(worker)
+    }
+  }
+
+  #reserve(): Promise<number> {
+    const least = this.#load.indexOf(Math.min(...this.#load))
+    if (this.#load[least]! < depth) {
+      this.#load[least]!++
+      return Promise.resolve(least)
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #release(worker: number): void {
+    const next = this.#waiting.shift()
+    if (next !== undefined) next(worker)
+    else this.#load[worker]!--
+  }
+}

@@ -1,0 +1,4 @@
+import type { Filter } from './contract.js'
+
+/** Takes every entry. */
+export const everything: Filter = { takes: () => true }

@@ -1,0 +1,37 @@
+export {
+  type EpochKeys,
+  type EpochPlace,
+  epochObject,
+  openEpoch,
+  openPrevious,
+  previousObject,
+  sealEpoch,
+  sealPrevious,
+  verifyEpoch,
+} from './epochs.js'
+export { headerLength, newHeader, type ObjectKind, readHeader, type SealedHeader } from './header.js'
+export { hkdf, subkey } from './kdf.js'
+export {
+  createKeyMaterial,
+  createKeyring,
+  type Encryption,
+  type KeyMaterial,
+  type Keyring,
+  type MasterLabel,
+  plaintextMaterial,
+} from './keyring.js'
+export { type Argon2Costs, defaultCosts, passphraseKey, refusedCosts } from './passphrase.js'
+export { type Sealer, type SealLabel, sealer } from './sealed.js'
+export type { SlotHead, SlotKdf } from './slot-head.js'
+export {
+  createSlot,
+  fitsSlot,
+  type KeySlot,
+  type NewSlot,
+  type NewSlotOptions,
+  openSlot,
+  readSlot,
+  type Secret,
+  verifySlot,
+} from './slots.js'
+export { type LockedStore, type Unlocked, unlock } from './unlock.js'

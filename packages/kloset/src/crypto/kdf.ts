@@ -1,0 +1,13 @@
+import { hkdf as hkdfOf } from '@noble/hashes/hkdf.js'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { type Bytes, utf8 } from '../bytes/index.js'
+
+/** HKDF-SHA-256 (RFC 5869): `length` bytes from the key `ikm` for one use, which `info` names. */
+export function hkdf(ikm: Uint8Array, salt: Uint8Array, info: string, length = 32): Bytes {
+  return hkdfOf(sha256, ikm, salt, utf8(info), length)
+}
+
+/** `K(secret, label)` of the format: the key of a store's secret, or of an epoch's master key, for one use. */
+export function subkey(secret: Uint8Array, storeId: Uint8Array, label: string, length = 32): Bytes {
+  return hkdf(secret, storeId, `kloset/v1/${label}`, length)
+}

@@ -1,0 +1,106 @@
+import type { Bytes } from '../bytes/index.js'
+import { KlosetError } from '../errors.js'
+import { runtime } from '../runtime/index.js'
+import { hkdf, subkey } from './kdf.js'
+
+/** How the sealed objects of a store are protected. `none`: against accidents only, every check works the same. */
+export type Encryption = 'aes-256-gcm' | 'chacha20-poly1305' | 'none'
+
+/** What unlocks everything in a store. Plain data: it can be cloned into another thread. Never log it. */
+export interface KeyMaterial {
+  readonly encryption: Encryption
+  /** 16 bytes. */
+  readonly storeId: Bytes
+  /** The store secret, 32 bytes; it never changes. */
+  readonly secret: Bytes
+  /** The master keys of the epochs from 0 to the newest, 32 bytes each. */
+  readonly epochs: readonly Bytes[]
+}
+
+/** What a key of an epoch is used for. */
+export type MasterLabel = 'packs' | 'index' | 'log' | 'read' | 'checkpoints' | 'previous'
+
+/** The keys of a store, each derived when it is first asked for and kept. */
+export interface Keyring {
+  readonly material: KeyMaterial
+  /** The newest epoch: the one new objects are sealed with. */
+  readonly epoch: number
+  /** Key of the ids of chunks. */
+  readonly chunkKey: Bytes
+  /** Key of the ids of tree and list nodes. */
+  readonly nodeKey: Bytes
+  /** Key of the boundaries of tree nodes. */
+  readonly splitKey: Bytes
+  /** The chunker's 256 gear values, u64 each: 2,048 bytes. */
+  readonly gear: Bytes
+  /** Key of the config's MAC. */
+  readonly configKey: Bytes
+  /** Key of the MAC of key slots. */
+  readonly slotsKey: Bytes
+  /** A key of an epoch. @throws KLOSET_OBJECT_CORRUPT where the epoch is none of the store's. */
+  masterKey(epoch: number, label: MasterLabel): Bytes
+}
+
+/** The keys that follow from `material`. */
+export function createKeyring(material: KeyMaterial): Keyring {
+  const { storeId, secret, epochs } = material
+  if (storeId.length !== 16) throw new RangeError('a store id has 16 bytes')
+  if (epochs.length === 0) throw new RangeError('a store has at least the master key of epoch 0')
+  for (const key of [secret, ...epochs]) if (key.length !== 32) throw new RangeError('a key has 32 bytes')
+
+  const derived = new Map<string, Bytes>()
+  const once = (name: string, derive: () => Bytes): Bytes => {
+    let key = derived.get(name)
+    if (key === undefined) {
+      key = derive()
+      derived.set(name, key)
+    }
+    return key
+  }
+  const ofSecret = (label: string, length?: number): Bytes => once(label, () => subkey(secret, storeId, label, length))
+
+  return {
+    material,
+    epoch: epochs.length - 1,
+    get chunkKey() {
+      return ofSecret('chunks')
+    },
+    get nodeKey() {
+      return ofSecret('nodes')
+    },
+    get splitKey() {
+      return ofSecret('split')
+    },
+    get gear() {
+      return ofSecret('gear', 2_048)
+    },
+    get configKey() {
+      return ofSecret('config')
+    },
+    get slotsKey() {
+      return ofSecret('slots')
+    },
+    masterKey(epoch, label) {
+      const master = epochs[epoch]
+      if (master === undefined) {
+        throw new KlosetError('KLOSET_OBJECT_CORRUPT', `Sealed with the key of epoch ${epoch}, which is not known`, {
+          hint: 'If the keys of this store were rotated since it was opened, open it again.',
+          context: { epoch, newest: epochs.length - 1 },
+        })
+      }
+      return once(`${epoch} ${label}`, () => subkey(master, storeId, label))
+    },
+  }
+}
+
+/** The keys of a new store: random ones, or for `none` those that follow from its id. */
+export function createKeyMaterial(encryption: Encryption, storeId: Bytes): KeyMaterial {
+  if (encryption === 'none') return plaintextMaterial(storeId)
+  return { encryption, storeId, secret: runtime.randomBytes(32), epochs: [runtime.randomBytes(32)] }
+}
+
+/** The keys of a store without encryption. They protect nothing, but let every check work the same. */
+export function plaintextMaterial(storeId: Bytes): KeyMaterial {
+  const secret = hkdf(storeId, new Uint8Array(0), 'kloset/v1/plaintext')
+  return { encryption: 'none', storeId, secret, epochs: [secret] }
+}

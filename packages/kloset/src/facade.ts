@@ -1,0 +1,120 @@
+import type {
+  BackupOptions,
+  BackupResult,
+  CheckOptions,
+  Finding,
+  RestoreOptions,
+  RestoreResult,
+  Snapshot,
+  SnapshotFilter,
+  Store,
+  StoreInfo,
+} from './api.js'
+import { backup } from './backup/index.js'
+import type { Call, Destination, Registry, Source } from './connector/index.js'
+import { connectHere } from './open.js'
+import { restore } from './restore/index.js'
+import { matches, type SnapshotContext, selectSnapshot, StoredSnapshot } from './snapshot/index.js'
+import { storeInfo } from './store/info.js'
+import type { OpenedStore } from './store/opened.js'
+import { check } from './verify/index.js'
+
+/** An open store as the public API shows it. */
+export class OpenStore implements Store {
+  readonly #store: OpenedStore
+  readonly #registry: Registry
+  #closed = false
+
+  constructor(store: OpenedStore, registry: Registry) {
+    this.#store = store
+    this.#registry = registry
+  }
+
+  get id(): string {
+    return this.#store.id
+  }
+
+  get location(): string {
+    return this.#store.storage.location
+  }
+
+  async backup(from: string | Source | readonly (string | Source)[], options: BackupOptions = {}): Promise<BackupResult> {
+    const call = this.#call(options.signal)
+    const wanted = typeof from === 'string' || !isList(from) ? [from] : from
+    if (wanted.length === 0) throw new TypeError('a backup needs at least one source')
+    const opened: Source[] = []
+    try {
+      const sources: Source[] = []
+      for (const each of wanted) {
+        if (typeof each === 'string') opened.push(await this.#registry.source(each, connectHere({}, 'read', call.signal)))
+        sources.push(typeof each === 'string' ? opened.at(-1)! : each)
+      }
+      return await backup(this.#store, sources, options, call)
+    } finally {
+      await Promise.allSettled(opened.map((source) => source.close()))
+    }
+  }
+
+  async restore(snapshot: string | Snapshot, to: string | Destination, options: RestoreOptions = {}): Promise<RestoreResult> {
+    const call = this.#call(options.signal)
+    const stored = await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
+    const mode = options.dryRun === true ? 'read' : 'create'
+    const destination =
+      typeof to === 'string' ? await this.#registry.destination(to, connectHere(options.options ?? {}, mode, call.signal)) : to
+    return restore(this.#store, stored, destination, options, call)
+  }
+
+  async *check(options: CheckOptions = {}): AsyncGenerator<Finding> {
+    const call = this.#call(options.signal)
+    const wanted: StoredSnapshot[] = []
+    if (options.snapshots !== undefined) for (const name of options.snapshots) wanted.push(await this.#stored(name, call))
+    else for (const record of this.#store.records) wanted.push(this.#view(record, call))
+    yield* check(this.#store, wanted, options, call)
+  }
+
+  async *snapshots(where: SnapshotFilter = {}): AsyncGenerator<Snapshot> {
+    const call = this.#call(undefined)
+    await this.#store.log.refresh(call)
+    for (const record of this.#store.records) if (matches(record, where)) yield this.#view(record, call)
+  }
+
+  async snapshot(name: string): Promise<Snapshot> {
+    return this.#stored(name, this.#call(undefined))
+  }
+
+  async info(): Promise<StoreInfo> {
+    return storeInfo(this.#store, this.#call(undefined))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#store.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #stored(name: string, call: Call): Promise<StoredSnapshot> {
+    await this.#store.log.refresh(call)
+    return this.#view(selectSnapshot(this.#store.records, name), call)
+  }
+
+  #view(record: StoredSnapshot['record'], call: Call): StoredSnapshot {
+    const context: SnapshotContext = { storeId: this.#store.id, call, blobs: () => this.#store.blobs() }
+    return new StoredSnapshot(record, context)
+  }
+
+  #call(signal: AbortSignal | undefined): Call {
+    if (this.#closed) throw new TypeError('the store is closed')
+    signal?.throwIfAborted()
+    return { signal: signal ?? neverAborted }
+  }
+}
+
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value)
+}
+
+const neverAborted = new AbortController().signal

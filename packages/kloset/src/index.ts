@@ -1,0 +1,37 @@
+/**
+ * The kloset engine: backups that are deduplicated, compressed, encrypted and verified, in stores that live anywhere.
+ *
+ * @packageDocumentation
+ */
+export type {
+  BackupEvent,
+  BackupOptions,
+  BackupResult,
+  CheckOptions,
+  CreateOptions,
+  Difference,
+  Engine,
+  EngineOptions,
+  Finding,
+  Notice,
+  OpenOptions,
+  Overwrite,
+  RestoreEvent,
+  RestoreOptions,
+  RestoreResult,
+  Snapshot,
+  SnapshotEntry,
+  SnapshotFile,
+  SnapshotFilter,
+  SnapshotSource,
+  Store,
+  StoreInfo,
+  Totals,
+  Unlock,
+} from './api.js'
+export { createEngine } from './engine.js'
+export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
+export { createStore, openStore } from './open.js'
+export type { FailedEntry, Progress, Run } from './run.js'
+export { memoryStorage } from './storage/index.js'
+export { version } from './version.js'

@@ -1,0 +1,12 @@
+export { type IndexedContents, SegmentBuilder, segmentOf } from './builder.js'
+export type { FrameRef, IndexedPack } from './places.js'
+export { blockRecords, recordLength } from './record.js'
+export {
+  decodeSegment,
+  type EncodedSegment,
+  encodeSegment,
+  type Segment,
+  type SegmentPack,
+} from './segment.js'
+export { SessionTable, type SharedSession } from './session.js'
+export { IndexTable, type Location, type SharedIndex } from './table.js'

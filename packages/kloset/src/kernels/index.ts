@@ -1,0 +1,7 @@
+export { blake3Reference } from './blake3.reference.js'
+export { cutReference } from './gear.reference.js'
+export type { Kernels } from './kernels.js'
+export { kernels } from './kernels.js'
+export { lz4CompressReference, lz4DecompressReference } from './lz4.reference.js'
+export { addressOf, Region } from './region.js'
+export { pieceSize, workspace } from './workspace.js'

@@ -1,0 +1,16 @@
+export { decodeCheckpoint, encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
+export type { EntryContent, EntryKind } from './content.js'
+export {
+  decodeEntry,
+  type EntryDraft,
+  type EntryNames,
+  type EntryPlace,
+  encodeEntry,
+  type LogEntry,
+  mostEntryBytes,
+} from './entry.js'
+export { type AppendOptions, CommitLog, type LogOptions } from './log.js'
+export { checkpointObject, entryObject, positionOf } from './names.js'
+export { type Replayed, replay } from './replay.js'
+export type { SnapshotRecord, SourceRecord, TotalsRecord } from './snapshot-record.js'
+export { emptyState, isReliable, type LoggedSnapshot, type LogState, type PackFate } from './state.js'

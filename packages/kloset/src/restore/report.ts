@@ -1,0 +1,113 @@
+import type { RestoreEvent, RestoreOptions } from '../api.js'
+import { mostFailed } from '../backup/report.js'
+import type { Destination, Kept } from '../connector/index.js'
+import type { FailedEntry, Progress } from '../run.js'
+import type { Stat } from '../tree/index.js'
+
+/** Counts what a restore does and tells it. */
+export class RestoreReport {
+  readonly failed: FailedEntry[] = []
+  failedCount = 0
+  skipped = 0
+  readonly leftOut: Record<string, number> = {}
+  readonly totals = { files: 0, directories: 0, others: 0, bytes: 0, errors: 0 }
+  read = 0
+  phase: Progress['phase'] = 'write'
+  total: Progress['total']
+  readonly #options: RestoreOptions
+  readonly #keeps: ReadonlySet<Kept>
+  readonly #started = Date.now()
+  #told = 0
+
+  constructor(options: RestoreOptions, destination: Destination) {
+    this.#options = options
+    this.#keeps = new Set(destination.capabilities.keeps)
+  }
+
+  get elapsed(): number {
+    return Date.now() - this.#started
+  }
+
+  event(event: RestoreEvent): void {
+    this.#options.onEvent?.(event)
+  }
+
+  /** Whether the destination keeps this kind of entry at all; what it does not keep of it is counted. */
+  takes(stat: Stat): boolean {
+    const kind = kindOf(stat.type)
+    if (kind !== undefined && !this.#keeps.has(kind)) {
+      this.#leave(kind)
+      return false
+    }
+    if (stat.owner !== undefined && !this.#keeps.has('owner')) this.#leave('owner')
+    if (stat.xattrs !== undefined && !this.#keeps.has('xattrs')) this.#leave('xattrs')
+    if (stat.mode !== undefined && !this.#keeps.has('mode')) this.#leave('mode')
+    if (stat.mtime !== undefined && !this.#keeps.has('mtime')) this.#leave('mtime')
+    return true
+  }
+
+  done(path: string, stat: Stat): void {
+    if (stat.type === 'file') {
+      this.totals.files++
+      this.totals.bytes += stat.size ?? 0
+    } else if (stat.type === 'directory') this.totals.directories++
+    else this.totals.others++
+    if (this.#options.entries === true) this.event({ type: 'restored', path })
+    this.tell()
+  }
+
+  skip(path: string): void {
+    this.skipped++
+    if (this.#options.entries === true) this.event({ type: 'skipped', path })
+  }
+
+  fail(path: string, error: unknown): void {
+    this.failedCount++
+    this.totals.errors++
+    if (this.failed.length < mostFailed) this.failed.push({ path, error })
+    this.event({ type: 'failed', path, error })
+  }
+
+  /** Tells the progress, at most ten times a second unless `now`. */
+  tell(now = false): void {
+    const { onProgress } = this.#options
+    if (onProgress === undefined) return
+    const time = Date.now()
+    if (!now && time - this.#told < 100) return
+    this.#told = time
+    const { files, directories, others, bytes } = this.totals
+    onProgress({
+      phase: this.phase,
+      entries: files + directories + others,
+      files,
+      bytes,
+      total: this.total,
+      failed: this.failedCount,
+      stored: this.read,
+      current: undefined,
+      elapsed: this.elapsed,
+    })
+  }
+
+  #leave(kind: string): void {
+    this.leftOut[kind] = (this.leftOut[kind] ?? 0) + 1
+  }
+}
+
+function kindOf(type: Stat['type']): Kept | undefined {
+  switch (type) {
+    case 'file':
+      return undefined
+    case 'directory':
+      return 'directories'
+    case 'symlink':
+      return 'symlinks'
+    case 'fifo':
+    case 'socket':
+    case 'block':
+    case 'character':
+      return 'special'
+    default:
+      throw new TypeError(`unknown type ${type satisfies never}`)
+  }
+}

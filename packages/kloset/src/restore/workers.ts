@@ -1,0 +1,325 @@
+import type { Bytes } from '../bytes/index.js'
+import { entryViews, RecordWriter, recordOf } from '../backup/records.js'
+import { type Call, pathFromBytes, type Storage, type WorkerModule } from '../connector/index.js'
+import { isKlosetError } from '../errors.js'
+import { packObject } from '../pack/index.js'
+import { packHeaderLength } from '../pack/reader.js'
+import { type PostedError, postedModule } from '../runtime/jobs.js'
+import type { JobSet } from '../runtime/pool.js'
+import { errorOfPosted } from '../runtime/posted.js'
+import type { OpenedStore } from '../store/opened.js'
+import type { Target } from './entries.js'
+import type { BeginReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
+import type { RestoreReport } from './report.js'
+import { type FileState, type Request, Window } from './window.js'
+import { extents } from '../tree/index.js'
+
+/** So many bytes of files are planned together. */
+const windowBytes = 256 * 1024 * 1024
+const windowFiles = 16_384
+
+/** Requests under way for each worker: one being written, one being read. */
+const depth = 2
+
+/** Restores through the destination's worker module: frames are fetched once, in the order of packs, and written where they are opened. */
+export class WorkerRestore {
+  readonly #jobs: JobSet
+  readonly #storage: Storage
+  readonly #report: RestoreReport
+  readonly #call: Call
+  readonly #store: OpenedStore
+  readonly #fallback: (target: Target) => Promise<void>
+  readonly #headers = new Map<string, Promise<Bytes>>()
+  readonly #directories: Bytes[] = []
+  #lastDirectories = new RecordWriter()
+  #window: Window | undefined
+  #made: Target[] = []
+  #running: Promise<void> = Promise.resolve()
+  #next = 0
+
+  private constructor(
+    store: OpenedStore,
+    jobs: JobSet,
+    report: RestoreReport,
+    call: Call,
+    fallback: (target: Target) => Promise<void>,
+  ) {
+    this.#store = store
+    this.#storage = store.storage
+    this.#jobs = jobs
+    this.#report = report
+    this.#call = call
+    this.#fallback = fallback
+  }
+
+  /** `fallback` writes one file another way, when a part of it turned out damaged where it was read first. */
+  static async start(
+    store: OpenedStore,
+    module: WorkerModule,
+    report: RestoreReport,
+    call: Call,
+    fallback: (target: Target) => Promise<void>,
+  ): Promise<WorkerRestore> {
+    const init: RestoreInit = { material: store.keyring.material, module: postedModule(module) }
+    return new WorkerRestore(store, await store.pool.start('restore', init), report, call, fallback)
+  }
+
+  /** Takes the next entry, in path order. */
+  async add(target: Target): Promise<void> {
+    const { stat, content } = target
+    if (stat.type === 'directory') this.#keepDirectory(target)
+    if (content.form === 'none' || (content.form === 'extents' && content.extents.length === 0)) {
+      this.#made.push(target)
+      if (this.#made.length >= windowFiles) await this.#run()
+      return
+    }
+    await this.#addFile(target)
+  }
+
+  /** Writes everything that is left, then gives directories their times. */
+  async finish(): Promise<void> {
+    await this.#run()
+    await this.#running
+    this.#directories.push(this.#lastDirectories.finish())
+    for (const records of this.#directories.reverse()) {
+      // Deepest first: a parent's time must not change after it was set.
+      const views = [...entryViews(records)].reverse()
+      const reversed = new RecordWriter()
+      for (const { record } of views) reversed.copy(record)
+      const reply = (await this.#ask(0, { op: 'finish', records: reversed.finish() })) as RestoreReply
+      for (const { at, error } of reply.failed) this.#report.fail(pathFromBytes(views[at]!.key), errorOfPosted(error))
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#running.catch(() => undefined)
+    await this.#jobs.end()
+  }
+
+  #keepDirectory({ key, encoded }: Target): void {
+    this.#lastDirectories.addEncoded(key, encoded)
+    if (this.#lastDirectories.count < 4096) return
+    this.#directories.push(this.#lastDirectories.finish())
+    this.#lastDirectories = new RecordWriter()
+  }
+
+  async #addFile(target: Target): Promise<void> {
+    const index = await this.#store.index()
+    const blobs = await this.#store.blobs()
+    const file: FileState = { target, handle: undefined, failed: false }
+    this.#window ??= new Window(index)
+    this.#window.addFile(file)
+    try {
+      const { content } = target
+      if (content.form === 'extents') {
+        let at = 0
+        for (const { id, length } of content.extents) {
+          if (id !== undefined) this.#window.addPiece(file, id, length, at)
+          at += length
+        }
+      } else {
+        for await (const { id, length, offset } of extents(content, (id) => blobs.node(id, this.#call))) {
+          if (id !== undefined) this.#window.addPiece(file, id, length, offset)
+          if (this.#window.bytes < windowBytes) continue
+          // Larger than a window: what is planned is written, and the file stays open for the rest.
+          await this.#run()
+          if (file.failed) return
+          this.#window = new Window(index)
+          this.#window.addFile(file)
+        }
+      }
+      this.#window.complete.add(file)
+    } catch (error) {
+      this.#call.signal.throwIfAborted()
+      await this.#fail(file, error)
+    }
+    if (this.#window.bytes >= windowBytes || this.#window.files.length >= windowFiles) await this.#run()
+  }
+
+  /** Starts on what was gathered, when what was started before is done: meanwhile more is gathered. */
+  async #run(): Promise<void> {
+    const window = this.#window
+    const made = this.#made
+    this.#window = undefined
+    this.#made = []
+    await this.#running
+    this.#running = this.#carryOut(made, window)
+    // Thrown by whoever waits next.
+    this.#running.catch(() => undefined)
+  }
+
+  async #carryOut(made: readonly Target[], window: Window | undefined): Promise<void> {
+    await this.#make(made)
+    if (window === undefined) return
+    const requests = window.requests()
+    await this.#begin(window, requests)
+    await this.#each(requests, (request, worker) => this.#write(request, worker))
+    for (const file of window.files) {
+      if (file.failed) await this.#abandon(file)
+      else if (window.complete.has(file)) await this.#settle(file)
+    }
+    this.#report.tell()
+  }
+
+  /** Directories and whatever else has no content, in order, so that files find their directories. */
+  async #make(made: readonly Target[]): Promise<void> {
+    if (made.length === 0) return
+    const records = new RecordWriter()
+    for (const { key, encoded } of made) records.addEncoded(key, encoded)
+    const reply = (await this.#ask(0, { op: 'make', records: records.finish() })) as RestoreReply
+    const failed = new Map(reply.failed.map(({ at, error }) => [at, error]))
+    for (const [i, target] of made.entries()) {
+      const error = failed.get(i)
+      if (error === undefined) this.#report.done(target.path, target.stat)
+      else this.#report.fail(target.path, errorOfPosted(error))
+    }
+  }
+
+  /** Files that more than one request writes to are opened beforehand. */
+  async #begin(window: Window, requests: readonly Request[]): Promise<void> {
+    const seen = new Map<FileState, number>()
+    for (const { files } of requests) for (const file of files) seen.set(file, (seen.get(file) ?? 0) + 1)
+    for (const file of window.files) {
+      const whole = window.complete.has(file) && (seen.get(file) ?? 0) === 1
+      if (whole || file.failed || file.handle !== undefined) continue
+      try {
+        const { key, encoded } = file.target
+        const reply = (await this.#ask(this.#turn(), { op: 'begin', record: recordOf(key, encoded) })) as BeginReply
+        file.handle = reply.handle
+      } catch (error) {
+        await this.#fail(file, error)
+      }
+    }
+  }
+
+  async #write(request: Request, worker: number): Promise<void> {
+    const files = request.files.filter(({ failed }) => !failed)
+    const pieces = request.pieces.filter(({ file }) => !file.failed)
+    if (pieces.length === 0) return
+    let reply: RestoreReply
+    try {
+      const { header, bytes } = await this.#read(request)
+      const message = messageOf(request, files, pieces, header, bytes)
+      reply = (await this.#jobs.call(worker, message, [bytes.buffer])) as RestoreReply
+    } catch (error) {
+      this.#call.signal.throwIfAborted()
+      if (!isKlosetError(error)) throw error
+      for (const file of files) await this.#fail(file, error)
+      return
+    }
+    const failed = new Map<number, PostedError>(reply.failed.map(({ at, error }) => [at, error]))
+    for (const [i, file] of files.entries()) {
+      const error = failed.get(i)
+      if (error !== undefined) await this.#fail(file, errorOfPosted(error))
+      else if (file.handle === undefined) this.#report.done(file.target.path, file.target.stat)
+    }
+  }
+
+  async #read({ pack, from, to }: Request): Promise<{ header: Bytes; bytes: Bytes }> {
+    const name = packObject(pack)
+    const get = async (offset: number, length: number): Promise<Bytes> => {
+      const bytes = await this.#storage.get(name, { ...this.#call, range: { offset, length } })
+      this.#report.read += bytes.length
+      // Buffers of this size may be slices of a pool: what moves to a worker must be alone in its memory.
+      return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
+        ? (bytes as Bytes)
+        : new Uint8Array(bytes)
+    }
+    let header = this.#headers.get(name)
+    if (header === undefined) {
+      header = get(0, packHeaderLength)
+      this.#headers.set(name, header)
+      header.catch(() => this.#headers.delete(name))
+    }
+    return { header: await header, bytes: await get(from, to - from) }
+  }
+
+  async #settle(file: FileState): Promise<void> {
+    if (file.handle === undefined) return
+    const { key, encoded } = file.target
+    try {
+      await this.#ask(this.#turn(), { op: 'settle', record: recordOf(key, encoded), handle: file.handle, commit: true })
+      this.#report.done(file.target.path, file.target.stat)
+    } catch (error) {
+      this.#report.fail(file.target.path, error)
+    }
+    file.handle = undefined
+  }
+
+  async #abandon(file: FileState): Promise<void> {
+    if (file.handle === undefined) return
+    const { key, encoded } = file.target
+    const message = { op: 'settle', record: recordOf(key, encoded), handle: file.handle, commit: false } as const
+    file.handle = undefined
+    await this.#ask(this.#turn(), message).catch(() => undefined)
+  }
+
+  /** A file whose stored bytes are damaged in one place may be whole in another. */
+  async #fail(file: FileState, error: unknown): Promise<void> {
+    if (file.failed) return
+    file.failed = true
+    let reason = error
+    if (isKlosetError(error, 'KLOSET_PACK_CORRUPT') || isKlosetError(error, 'KLOSET_NOT_FOUND')) {
+      try {
+        await this.#fallback(file.target)
+        this.#report.done(file.target.path, file.target.stat)
+        return
+      } catch (again) {
+        reason = again
+      }
+    }
+    this.#report.fail(file.target.path, reason)
+  }
+
+  /** Runs `act` on all requests, a few at a time on each worker. */
+  async #each(requests: readonly Request[], act: (request: Request, worker: number) => Promise<void>): Promise<void> {
+    let next = 0
+    const lane = async (worker: number): Promise<void> => {
+      for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
+        this.#call.signal.throwIfAborted()
+        await act(request, worker)
+      }
+    }
+    await Promise.all(Array.from({ length: this.#jobs.size * depth }, (_, i) => lane(i % this.#jobs.size)))
+  }
+
+  #turn(): number {
+    return this.#next++ % this.#jobs.size
+  }
+
+  #ask(worker: number, message: RestoreMessage): Promise<unknown> {
+    return this.#jobs.call(worker, message)
+  }
+}
+
+function messageOf(
+  { pack, from, frames }: Request,
+  files: readonly FileState[],
+  pieces: Request['pieces'],
+  header: Bytes,
+  bytes: Bytes,
+): RestoreMessage {
+  const frameAt = new Map(frames.map((frame, i) => [frame.number, i]))
+  const fileAt = new Map(files.map((file, i) => [file, i]))
+  const records = new RecordWriter()
+  for (const { target } of files) records.addEncoded(target.key, target.encoded)
+  const numbers = new Float64Array(5 * pieces.length)
+  const ids = new Uint8Array(32 * pieces.length)
+  for (const [i, { file, frame, offset, length, at, id }] of pieces.entries()) {
+    numbers.set([frameAt.get(frame.number)!, fileAt.get(file)!, offset, length, at], 5 * i)
+    ids.set(id, 32 * i)
+  }
+  return {
+    op: 'frames',
+    pack,
+    header,
+    bytes,
+    frames: Uint32Array.from(
+      frames.flatMap(({ ordinal, offset, sealedLength, rawLength }) => [ordinal, offset - from, sealedLength, rawLength]),
+    ),
+    files: records.finish(),
+    handles: files.map(({ handle }) => handle),
+    pieces: numbers,
+    ids,
+  }
+}

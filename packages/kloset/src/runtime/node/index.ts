@@ -1,0 +1,18 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { unzstd } from '../portable/zstd.js'
+import type { Runtime } from '../types.js'
+import { aead } from './aead.js'
+import { owned } from './buffers.js'
+import { deflate, inflate } from './deflate.js'
+import { nativeZstd } from './zstd.js'
+
+/** Node's own cryptography and compression: what Bun and Deno offer under the same names too. */
+export const nodeRuntime: Runtime = {
+  randomBytes: (length) => owned(randomBytes(length)),
+  aead,
+  ...(nativeZstd && { zstd: nativeZstd }),
+  unzstd: nativeZstd?.decompress ?? unzstd,
+  deflate,
+  inflate,
+  timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+}

@@ -1,0 +1,38 @@
+import { availableParallelism } from 'node:os'
+import { parentPort, Worker } from 'node:worker_threads'
+import type { JobFactory, WorkerRequest, WorkerResponse } from '../jobs.js'
+import { serveJobs } from '../jobs.js'
+import type { Thread } from '../pool.js'
+
+/** How many threads run at the same time here. */
+export const parallelism: number = availableParallelism()
+
+/** Starts a worker thread that runs the module at `url`. */
+export function startThread(
+  url: URL,
+  hear: { response(response: WorkerResponse): void; failure(error: Error): void },
+): Thread {
+  const worker = new Worker(url, { stdout: false, stderr: false })
+  worker.on('message', hear.response)
+  worker.on('error', hear.failure)
+  worker.on('messageerror', hear.failure)
+  worker.on('exit', (code) => hear.failure(new Error(`a worker ended with code ${code}`)))
+  // An idle pool keeps no process alive; a call under way does, see `busy`.
+  worker.unref()
+  return {
+    post: (request: WorkerRequest, transfer: readonly ArrayBuffer[]) => worker.postMessage(request, [...transfer]),
+    busy: (yes: boolean) => (yes ? worker.ref() : worker.unref()),
+    async stop() {
+      worker.removeAllListeners('exit')
+      await worker.terminate()
+    },
+  }
+}
+
+/** Makes the thread this is called in a worker of an engine. */
+export function serveThread(create: JobFactory): void {
+  const port = parentPort
+  if (port === null) return
+  const serve = serveJobs(create, (response, transfer) => port.postMessage(response, [...transfer]))
+  port.on('message', (request: WorkerRequest) => void serve(request))
+}

@@ -1,0 +1,5 @@
+export type { Difference, Snapshot, SnapshotEntry, SnapshotFile, SnapshotFilter, SnapshotSource, Totals } from '../api.js'
+export { StoredFile } from './content.js'
+export { below, type Place, placeOf, placesOf } from './places.js'
+export { matches, selectSnapshot } from './select.js'
+export { type SnapshotContext, StoredSnapshot, treeOf } from './view.js'

@@ -1,0 +1,244 @@
+import type { Difference, Snapshot, SnapshotEntry, SnapshotFile, SnapshotSource, Totals } from '../api.js'
+import { type Bytes, fromHex } from '../bytes/index.js'
+import { type Call, checkPath } from '../connector/index.js'
+import { KlosetError } from '../errors.js'
+import type { SnapshotRecord } from '../log/index.js'
+import type { BlobReader } from '../store/blobs.js'
+import {
+  addTotals,
+  contentLength,
+  decodeEntry,
+  diff,
+  entriesUnder,
+  keyOf,
+  lookup,
+  noTotals,
+  type RawEntry,
+  rawEntry,
+  type StoredEntry,
+  TreeCursor,
+  totalsUnder,
+} from '../tree/index.js'
+import { StoredFile } from './content.js'
+import { below, type Place, placeOf, placesOf } from './places.js'
+
+/** What reading a snapshot needs of its store. */
+export interface SnapshotContext {
+  /** Which store: entries can be compared by id within one only. */
+  readonly storeId: string
+  readonly call: Call
+  blobs(): Promise<BlobReader>
+}
+
+/** A snapshot as its log entry records it. Nothing but that is read until something inside it is asked for. */
+export class StoredSnapshot implements Snapshot {
+  readonly record: SnapshotRecord
+  readonly places: readonly Place[]
+  readonly #context: SnapshotContext
+
+  constructor(record: SnapshotRecord, context: SnapshotContext) {
+    this.record = record
+    this.places = placesOf(record)
+    this.#context = context
+  }
+
+  get id(): string {
+    return this.record.id
+  }
+  get time(): Date {
+    return new Date(this.record.time)
+  }
+  get duration(): number {
+    return this.record.duration
+  }
+  get host(): string {
+    return this.record.host
+  }
+  get user(): string {
+    return this.record.user
+  }
+  get name(): string | undefined {
+    return this.record.name
+  }
+  get tags(): readonly string[] {
+    return this.record.tags
+  }
+  get parent(): string | undefined {
+    return this.record.parent
+  }
+  get tool(): string {
+    return this.record.tool
+  }
+  get written(): Snapshot['written'] {
+    return this.record.written
+  }
+  get sources(): readonly SnapshotSource[] {
+    return this.places.map(({ at, source: { type, origin, root, totals } }) => ({ type, origin, root, totals, at }))
+  }
+  get totals(): Totals {
+    return this.record.sources.reduce((sum, { totals }) => addTotals(sum, totals), noTotals)
+  }
+
+  async stat(path: string): Promise<SnapshotEntry> {
+    return entryView(await this.stored(path))
+  }
+
+  async *list(path: string): AsyncGenerator<SnapshotEntry> {
+    const { place, inside } = this.#find(path)
+    if (place === undefined) {
+      for (const { at } of this.places) yield entryView(await this.stored(at))
+      return
+    }
+    const fetch = await this.#fetch()
+    const entry = await this.stored(path)
+    if (entry.type !== 'directory') {
+      yield entryView(entry)
+      return
+    }
+    const key = keyOf(inside)
+    const cursor = new TreeCursor(treeOf(place), fetch)
+    await cursor.seek(key)
+    for (await cursor.advance(); !cursor.done && isBelow(cursor.key, key); await cursor.skipSubtree()) {
+      yield entryView(storedAt(place, cursor))
+    }
+  }
+
+  async *walk(path = ''): AsyncGenerator<SnapshotEntry> {
+    for await (const entry of this.storedUnder(path)) yield entryView(entry)
+  }
+
+  async *diff(other: Snapshot): AsyncGenerator<Difference> {
+    if (!(other instanceof StoredSnapshot) || other.#context.storeId !== this.#context.storeId) {
+      throw new TypeError('snapshots are compared within one store')
+    }
+    const folders = new Set([...this.places, ...other.places].map(({ at }) => at))
+    for (const at of folders) {
+      const before = this.places.find((place) => place.at === at)
+      const after = other.places.find((place) => place.at === at)
+      if (before !== undefined && after !== undefined) yield* this.#diffPlace(before, after)
+      else if (before !== undefined) yield* all(this.storedUnder(at), 'removed')
+      else yield* all(other.storedUnder(at), 'added')
+    }
+  }
+
+  async open(path: string): Promise<SnapshotFile> {
+    const entry = await this.stored(path)
+    if (entry.type !== 'file') {
+      throw new KlosetError('KLOSET_PATH_NOT_FOUND', `${path} is a ${entry.type}, not a file`, { context: { path } })
+    }
+    if (entry.content.form === 'none') {
+      throw new KlosetError('KLOSET_PATH_NOT_FOUND', `${path} could not be read when snapshot ${this.id.slice(0, 8)} was taken`, {
+        context: { path },
+        hint: entry.error === undefined ? '' : `The reason was: ${entry.error.message}`,
+      })
+    }
+    const file = new StoredFile(entry.content, await this.#context.blobs(), this.#context.call)
+    return Object.assign(file, { name: path.slice(path.lastIndexOf('/') + 1), entry: entryView(entry) })
+  }
+
+  async totalsOf(path: string): Promise<Totals> {
+    const { place, inside } = this.#find(path)
+    if (place === undefined) return this.totals
+    return totalsUnder(treeOf(place), await this.#fetch(), keyOf(inside))
+  }
+
+  /** The entry at a path. @throws KLOSET_PATH_NOT_FOUND */
+  async stored(path: string): Promise<StoredEntry> {
+    const { place, inside } = this.#find(path)
+    if (place === undefined) return { path: '', type: 'directory', content: { form: 'none' } }
+    const raw = await lookup(treeOf(place), await this.#fetch(), keyOf(inside))
+    if (raw === undefined) throw this.#noPath(path)
+    return storedAt(place, raw)
+  }
+
+  /** Everything at and below a path. @throws KLOSET_PATH_NOT_FOUND */
+  async *storedUnder(path: string): AsyncGenerator<StoredEntry> {
+    for await (const { place, entries } of this.rawUnder(path)) {
+      for (const raw of entries) yield storedAt(place, raw)
+    }
+  }
+
+  /** Everything at and below a path as the trees hold it, leaf by leaf. @throws KLOSET_PATH_NOT_FOUND */
+  async *rawUnder(path: string): AsyncGenerator<{ readonly place: Place; readonly entries: Iterable<RawEntry> }> {
+    const { place, inside } = this.#find(path)
+    if (place === undefined) {
+      for (const each of this.places) yield* this.rawUnder(each.at)
+      return
+    }
+    const fetch = await this.#fetch()
+    let found = false
+    for await (const { leaf, from, to } of entriesUnder(treeOf(place), fetch, keyOf(inside))) {
+      found = true
+      yield { place, entries: range(from, to, (index) => rawEntry(leaf, index)) }
+    }
+    if (!found) throw this.#noPath(path)
+  }
+
+  async *#diffPlace(before: Place, after: Place): AsyncGenerator<Difference> {
+    for await (const change of diff(treeOf(before), treeOf(after), await this.#fetch())) {
+      const old = change.before === undefined ? undefined : entryView(storedAt(before, change.before))
+      const now = change.after === undefined ? undefined : entryView(storedAt(after, change.after))
+      yield { change: change.kind, path: (now ?? old)!.path, before: old, after: now }
+    }
+  }
+
+  #find(path: string): { place: Place | undefined; inside: string } {
+    let found: ReturnType<typeof placeOf>
+    try {
+      found = placeOf(this.places, checkPath(path))
+    } catch (cause) {
+      throw this.#noPath(path, cause)
+    }
+    if (found === undefined) throw this.#noPath(path)
+    return { place: found.place, inside: found.inside }
+  }
+
+  #noPath(path: string, cause?: unknown): KlosetError {
+    return new KlosetError('KLOSET_PATH_NOT_FOUND', `snapshot ${this.id.slice(0, 8)} has no ${path}`, {
+      context: { path, snapshot: this.id },
+      hint: 'Paths are relative to what was backed up, with / between names; list the snapshot to see them.',
+      cause,
+    })
+  }
+
+  async #fetch(): Promise<(id: Uint8Array) => Promise<Bytes>> {
+    const blobs = await this.#context.blobs()
+    return (id) => {
+      this.#context.call.signal.throwIfAborted()
+      return blobs.node(id, this.#context.call)
+    }
+  }
+}
+
+/** The id of a place's tree. */
+export function treeOf(place: Place): Bytes {
+  return fromHex(place.source.tree)
+}
+
+function storedAt(place: Place, raw: RawEntry): StoredEntry {
+  const entry = decodeEntry(raw.key, raw.stat, raw.content)
+  return place.at === '' ? entry : { ...entry, path: below(place.at, entry.path) }
+}
+
+function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {
+  return content.form === 'none' ? entry : { ...entry, contentSize: contentLength(content) }
+}
+
+async function* all(entries: AsyncIterable<StoredEntry>, change: 'added' | 'removed'): AsyncGenerator<Difference> {
+  for await (const stored of entries) {
+    const entry = entryView(stored)
+    const [before, after] = change === 'removed' ? [entry, undefined] : [undefined, entry]
+    yield { change, path: entry.path, before, after }
+  }
+}
+
+function isBelow(key: Uint8Array, folder: Uint8Array): boolean {
+  if (folder.length === 0) return true
+  return key[folder.length] === slash && folder.every((byte, i) => key[i] === byte)
+}
+
+function* range<T>(from: number, to: number, at: (index: number) => T): Generator<T> {
+  for (let index = from; index < to; index++) yield at(index)
+}
+
+const slash = 0x2f

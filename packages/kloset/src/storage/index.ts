@@ -1,0 +1,6 @@
+export type { RequestKind } from './around.js'
+export { limited } from './limited.js'
+export { type MemoryPlace, type MemoryStorageOptions, memoryStorage } from './memory.js'
+export { type Meter, type MeteredStorage, metered } from './metered.js'
+export { mayPass, type Retry, type RetryPolicy, retrying } from './retrying.js'
+export { type Bandwidth, throttled } from './throttled.js'

@@ -1,0 +1,128 @@
+import { equalBytes } from '../bytes/index.js'
+import { compareKeys } from '../connector/paths.js'
+import { type RawEntry, rawEntry } from './find.js'
+import type { TreeNode } from './node.js'
+import { childReference, type FetchNode, loadNode, type NodeReference, rootReference } from './reference.js'
+
+/** One difference between two trees: `changed` where type or content differ, `metadata` where only the rest of the stat does. */
+export type TreeChange =
+  | { readonly kind: 'added'; readonly before: undefined; readonly after: RawEntry }
+  | { readonly kind: 'removed'; readonly before: RawEntry; readonly after: undefined }
+  | { readonly kind: 'changed' | 'metadata'; readonly before: RawEntry; readonly after: RawEntry }
+
+/**
+ * What is different between two trees of a store, in path order. What they share is skipped without being read: as soon as both sides
+ * come to nodes with the same id, which soon happens after any difference, because where nodes end depends on what is in them.
+ * @throws KlosetError KLOSET_TREE_CORRUPT, and what `fetch` throws
+ */
+export async function* diff(
+  before: Uint8Array,
+  after: Uint8Array,
+  fetch: FetchNode,
+): AsyncGenerator<TreeChange, void, undefined> {
+  const old = new Walk(before, fetch)
+  const now = new Walk(after, fetch)
+  for (;;) {
+    const a = old.at
+    const b = now.at
+    if (a === undefined && b === undefined) return
+    if (a?.kind === 'node' && b?.kind === 'node') {
+      if (equalBytes(a.reference.id, b.reference.id)) {
+        old.next()
+        now.next()
+      } else
+        await Promise.all([a.level >= b.level ? old.enter() : undefined, b.level >= a.level ? now.enter() : undefined])
+    } else if (a?.kind === 'node') await old.enter()
+    else if (b?.kind === 'node') await now.enter()
+    else {
+      const order = a === undefined ? 1 : b === undefined ? -1 : compareEntries(a, b)
+      const change = order < 0 ? removed(a!) : order > 0 ? added(b!) : changed(a!, b!)
+      if (order <= 0) old.next()
+      if (order >= 0) now.next()
+      if (change !== undefined) yield change
+    }
+  }
+}
+
+interface NodePlace {
+  readonly kind: 'node'
+  readonly reference: NodeReference
+  readonly level: number
+}
+
+interface EntryPlace {
+  readonly kind: 'entry'
+  readonly leaf: TreeNode
+  readonly index: number
+}
+
+// Goes through a tree in path order, entering nodes only when told to.
+class Walk {
+  readonly #fetch: FetchNode
+  readonly #frames: { readonly node: TreeNode; index: number; readonly reference: NodeReference }[] = []
+  at: NodePlace | EntryPlace | undefined
+
+  constructor(root: Uint8Array, fetch: FetchNode) {
+    this.#fetch = fetch
+    // The level of a root is known only when it was read: above any other.
+    this.at = { kind: 'node', reference: rootReference(root), level: Number.POSITIVE_INFINITY }
+  }
+
+  // Goes to the first place in the node it is at.
+  async enter(): Promise<void> {
+    const { reference } = this.at as NodePlace
+    this.#frames.push({ node: await loadNode(this.#fetch, reference), index: 0, reference })
+    this.#look()
+  }
+
+  // Goes on behind the node or entry it is at.
+  next(): void {
+    let frame = this.#frames.at(-1)
+    while (frame !== undefined && ++frame.index === frame.node.count) {
+      this.#frames.pop()
+      frame = this.#frames.at(-1)
+    }
+    this.#look()
+  }
+
+  #look(): void {
+    const frame = this.#frames.at(-1)
+    if (frame === undefined) this.at = undefined
+    else if (frame.node.level === 0) this.at = { kind: 'entry', leaf: frame.node, index: frame.index }
+    else {
+      const reference = childReference(frame.node, frame.index, frame.reference)
+      this.at = { kind: 'node', reference, level: frame.node.level - 1 }
+    }
+  }
+}
+
+function compareEntries(a: EntryPlace, b: EntryPlace): number {
+  const { keys, keyStarts } = a.leaf
+  const other = b.leaf
+  return compareKeys(
+    keys,
+    keyStarts[a.index]!,
+    keyStarts[a.index + 1]!,
+    other.keys,
+    other.keyStarts[b.index]!,
+    other.keyStarts[b.index + 1]!,
+  )
+}
+
+function added(place: EntryPlace): TreeChange {
+  return { kind: 'added', before: undefined, after: rawEntry(place.leaf, place.index) }
+}
+
+function removed(place: EntryPlace): TreeChange {
+  return { kind: 'removed', before: rawEntry(place.leaf, place.index), after: undefined }
+}
+
+function changed(a: EntryPlace, b: EntryPlace): TreeChange | undefined {
+  const before = rawEntry(a.leaf, a.index)
+  const after = rawEntry(b.leaf, b.index)
+  const sameContent = equalBytes(before.content, after.content)
+  if (sameContent && equalBytes(before.stat, after.stat)) return undefined
+  // A stat starts with the type.
+  const kind = sameContent && before.stat[0] === after.stat[0] ? 'metadata' : 'changed'
+  return { kind, before, after }
+}

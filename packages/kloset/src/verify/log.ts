@@ -1,0 +1,65 @@
+import type { Finding } from '../api.js'
+import { equalBytes, toHex } from '../bytes/index.js'
+import type { Call } from '../connector/index.js'
+import { isKlosetError } from '../errors.js'
+import { checkpointObject, decodeCheckpoint, entryObject, type LogEntry } from '../log/index.js'
+import { listedEntries, readEntry } from '../log/reading.js'
+import type { OpenedStore } from '../store/opened.js'
+import { readIfThere } from '../store/twice.js'
+import { namesUnder } from '../store/unlocking.js'
+import { finding } from './findings.js'
+
+/** Verifies every entry of the log from the first on, the chain of their hashes, and the checkpoints. */
+export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<Finding> {
+  const { storage, keyring } = store
+  const place = { storage, keyring }
+  const hashes = new Map<number, Uint8Array>()
+  let expected = 1
+  let before: LogEntry | undefined
+  for (const position of [...(await listedEntries(place, 1, call)).keys()].sort((a, b) => a - b)) {
+    if (position > expected) yield finding('log-gap', entryObject(expected), gap(expected, position))
+    const entry = await readEntry(place, position, call)
+    if (entry === undefined || isKlosetError(entry)) {
+      const object = entryObject(position)
+      if (entry !== undefined) yield finding('log-corrupt', object, entry.message)
+      before = undefined
+    } else {
+      const follows = position === 1 ? new Uint8Array(32) : before?.hash
+      if (position === expected && follows !== undefined && !equalBytes(entry.previous, follows)) {
+        const text = `${entryObject(position)} does not follow the entry before it: that was changed or exchanged`
+        yield finding('log-corrupt', entryObject(position), text)
+      }
+      hashes.set(position, entry.hash)
+      before = entry
+    }
+    expected = position + 1
+  }
+  yield* checkCheckpoints(store, hashes, call)
+}
+
+async function* checkCheckpoints(
+  store: OpenedStore,
+  hashes: ReadonlyMap<number, Uint8Array>,
+  call: Call,
+): AsyncGenerator<Finding> {
+  for (const object of await namesUnder(store.storage, 'checkpoints/', call)) {
+    const position = Number(/^checkpoints\/(\d{20})$/.exec(object)?.[1])
+    if (!Number.isSafeInteger(position) || checkpointObject(position) !== object) continue
+    try {
+      const bytes = await readIfThere(store.storage, object, call)
+      if (bytes === undefined) continue
+      const { hash } = decodeCheckpoint(store.keyring, position, bytes)
+      const entry = hashes.get(position)
+      if (entry !== undefined && equalBytes(entry, hash)) continue
+      yield finding('checkpoint-corrupt', object, `${object} is of another log: entry ${position} does not have the hash ${toHex(hash).slice(0, 16)}…`)
+    } catch (error) {
+      if (!isKlosetError(error)) throw error
+      yield finding('checkpoint-corrupt', object, error.message)
+    }
+  }
+}
+
+function gap(first: number, next: number): string {
+  const last = next - 1
+  return first === last ? `${entryObject(first)} is missing` : `entries ${first} to ${last} of the log are missing`
+}

@@ -1,0 +1,111 @@
+import type { CheckOptions, Finding } from '../api.js'
+import type { Bytes } from '../bytes/index.js'
+import type { Call } from '../connector/index.js'
+import { isKlosetError } from '../errors.js'
+import type { IndexedPack, IndexTable } from '../index/index.js'
+import { packObject } from '../pack/index.js'
+import type { OpenedStore } from '../store/opened.js'
+import { isPack } from '../store/footers.js'
+import { finding } from './findings.js'
+import type { Lost } from './lost.js'
+import type { VerifyInit, VerifyMessage, VerifyReply } from './messages.js'
+import type { CheckReport } from './report.js'
+
+/** Verifies that the packs of the index are there with their sizes; then reads those that `read` asks for. */
+export async function* checkPacks(
+  store: OpenedStore,
+  index: IndexTable,
+  lost: Lost,
+  read: NonNullable<CheckOptions['read']>,
+  report: CheckReport,
+  call: Call,
+): AsyncGenerator<Finding> {
+  const sizes = new Map<string, number>()
+  for await (const batch of store.storage.list('packs/', { ...call, after: undefined })) {
+    for (const { name, size } of batch) if (isPack(name)) sizes.set(name, size)
+  }
+  const present: IndexedPack[] = []
+  for (const pack of index.packs()) {
+    const object = packObject(pack.name)
+    const size = sizes.get(object)
+    sizes.delete(object)
+    if (size === pack.size) {
+      present.push(pack)
+      continue
+    }
+    lost.pack(pack.name)
+    if (size === undefined) yield finding('pack-missing', object, `${object} is missing`)
+    else yield finding('pack-size', object, `${object} has ${size} bytes instead of ${pack.size}`)
+  }
+  if (sizes.size > 0) {
+    const [example] = sizes.keys()
+    yield finding('orphan-pack', example!, `${sizes.size} packs are not part of the index, such as ${example}`)
+  }
+  if (read !== 'structure') yield* readPacks(store, index, lost, due(present, read), report, call)
+}
+
+/** The packs that are read: all, or those whose turn it is by their names. */
+function due(packs: readonly IndexedPack[], read: Exclude<CheckOptions['read'], undefined | 'structure'>): IndexedPack[] {
+  if (read === 'all') return [...packs]
+  const rounds = Math.max(1, Math.ceil(100 / read.percent))
+  return packs.filter(({ name }) => (name[0]! * 65_536 + name[1]! * 256 + name[2]!) % rounds === read.round % rounds)
+}
+
+async function* readPacks(
+  store: OpenedStore,
+  index: IndexTable,
+  lost: Lost,
+  packs: readonly IndexedPack[],
+  report: CheckReport,
+  call: Call,
+): AsyncGenerator<Finding> {
+  report.phase = 'read'
+  report.total = { entries: packs.length, bytes: packs.reduce((sum, { size }) => sum + size, 0) }
+  const init: VerifyInit = { material: store.keyring.material, index: index.share() }
+  const jobs = await store.pool.start('verify', init)
+  const found: Finding[] = []
+  let next = 0
+  const lane = async (worker: number): Promise<void> => {
+    for (let pack = packs[next++]; pack !== undefined; pack = packs[next++]) {
+      call.signal.throwIfAborted()
+      found.push(...(await readPack(store, pack, lost, (message) => jobs.call(worker, message, [message.file.buffer]), call)))
+      report.entries++
+      report.bytes += pack.size
+      report.tell()
+    }
+  }
+  try {
+    // Two a worker: one being verified, one being read.
+    await Promise.all(Array.from({ length: jobs.size * 2 }, (_, i) => lane(i % jobs.size)))
+  } finally {
+    await jobs.end()
+  }
+  yield* found
+}
+
+async function readPack(
+  store: OpenedStore,
+  { name, frames }: IndexedPack,
+  lost: Lost,
+  verify: (message: VerifyMessage) => Promise<unknown>,
+  call: Call,
+): Promise<Finding[]> {
+  const object = packObject(name)
+  let file: Bytes
+  try {
+    const bytes = await store.storage.get(object, { ...call, range: undefined })
+    // What moves to a worker must be alone in its memory.
+    const alone = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
+    file = alone ? (bytes as Bytes) : new Uint8Array(bytes)
+  } catch (error) {
+    if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+    lost.pack(name)
+    return [finding('pack-missing', object, `${object} is missing`)]
+  }
+  const reply = (await verify({ name, file, frames })) as VerifyReply
+  for (const { frame, id } of reply.findings) {
+    if (id !== undefined) lost.blob(name, id)
+    else if (frame !== undefined) lost.frame(name, frame)
+  }
+  return reply.findings.map(({ code, message }) => finding(code, object, message))
+}

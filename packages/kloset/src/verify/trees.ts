@@ -1,0 +1,180 @@
+import type { Finding } from '../api.js'
+import { toHex } from '../bytes/index.js'
+import { type Call, pathFromBytes } from '../connector/index.js'
+import { isKlosetError } from '../errors.js'
+import { below, type Place, type StoredSnapshot, treeOf } from '../snapshot/index.js'
+import type { BlobReader } from '../store/blobs.js'
+import {
+  childReference,
+  contentAt,
+  decodeEntry,
+  extents,
+  keyAt,
+  loadNode,
+  type NodeReference,
+  rootReference,
+  type StoredContent,
+  statAt,
+  type TreeNode,
+} from '../tree/index.js'
+import { finding } from './findings.js'
+import type { Lost } from './lost.js'
+import type { CheckReport } from './report.js'
+
+/** At most so many paths are listed with a finding. */
+const mostAffected = 1000
+
+/** Verifies the trees of snapshots: every node, and that every chunk they refer to can be read. */
+export class TreeCheck {
+  readonly #blobs: BlobReader
+  readonly #lost: Lost
+  readonly #report: CheckReport
+  readonly #call: Call
+  // Nodes that were found whole with all below them: snapshots share most of theirs.
+  readonly #whole = new Set<string>()
+
+  constructor(blobs: BlobReader, lost: Lost, report: CheckReport, call: Call) {
+    this.#blobs = blobs
+    this.#lost = lost
+    this.#report = report
+    this.#call = call
+  }
+
+  /** The findings of one snapshot. */
+  async *check(snapshot: StoredSnapshot): AsyncGenerator<Finding> {
+    const { errors } = snapshot.totals
+    if (errors > 0) {
+      const text = `${errors} entries of snapshot ${snapshot.id.slice(0, 8)} could not be read when it was made`
+      yield finding('entry-error', snapshot.id, text)
+    }
+    const lost = new Map<string, { code: 'chunk-missing' | 'chunk-length'; snapshot: string; paths: string[]; count: number }>()
+    for (const place of snapshot.places) {
+      const walk = new PlaceCheck(snapshot, place, this.#blobs, this.#lost, this.#whole, this.#report, this.#call)
+      yield* walk.node(rootReference(treeOf(place)))
+      for (const [code, path] of walk.missing) {
+        const entry = lost.get(code) ?? { code, snapshot: snapshot.id, paths: [], count: 0 }
+        lost.set(code, entry)
+        entry.count++
+        if (entry.paths.length < mostAffected) entry.paths.push(path)
+      }
+    }
+    for (const { code, paths, count } of lost.values()) {
+      const what = code === 'chunk-missing' ? 'cannot be read' : 'have another length than their chunks'
+      const message = `${count} files of snapshot ${snapshot.id.slice(0, 8)} ${what}, such as ${paths[0]}`
+      const affects = paths.map((path) => ({ snapshot: snapshot.id, path }))
+      yield finding(code, snapshot.id, message, affects)
+    }
+  }
+}
+
+class PlaceCheck {
+  readonly missing: ['chunk-missing' | 'chunk-length', string][] = []
+  readonly #snapshot: StoredSnapshot
+  readonly #place: Place
+  readonly #blobs: BlobReader
+  readonly #lost: Lost
+  readonly #whole: Set<string>
+  readonly #report: CheckReport
+  readonly #call: Call
+  readonly #fetch: (id: Uint8Array) => Promise<Uint8Array>
+  #wrong = 0
+
+  constructor(
+    snapshot: StoredSnapshot,
+    place: Place,
+    blobs: BlobReader,
+    lost: Lost,
+    whole: Set<string>,
+    report: CheckReport,
+    call: Call,
+  ) {
+    this.#snapshot = snapshot
+    this.#place = place
+    this.#blobs = blobs
+    this.#lost = lost
+    this.#whole = whole
+    this.#report = report
+    this.#call = call
+    this.#fetch = (id) => this.#blobs.node(id, this.#call)
+  }
+
+  /** Verifies a node and everything below it. */
+  async *node(reference: NodeReference): AsyncGenerator<Finding> {
+    const id = toHex(reference.id)
+    if (this.#whole.has(id)) return
+    const before = this.#wrong + this.missing.length
+    let node: TreeNode
+    try {
+      node = await loadNode(this.#fetch, reference)
+    } catch (error) {
+      this.#call.signal.throwIfAborted()
+      if (!isKlosetError(error)) throw error
+      this.#wrong++
+      yield this.#lostNode(reference, error.code === 'KLOSET_CHUNK_MISSING', error.message)
+      return
+    }
+    if (node.level === 0) yield* this.#leaf(node)
+    else for (let i = 0; i < node.count; i++) yield* this.node(childReference(node, i, reference))
+    if (this.#wrong + this.missing.length === before) this.#whole.add(id)
+    this.#report.tell()
+  }
+
+  async *#leaf(node: TreeNode): AsyncGenerator<Finding> {
+    for (let i = 0; i < node.count; i++) {
+      const key = keyAt(node, i)
+      this.#report.entries++
+      try {
+        const { content } = decodeEntry(key, statAt(node, i), contentAt(node, i))
+        const wrong = await this.#content(content)
+        if (wrong !== undefined) this.missing.push([wrong, this.#path(key)])
+      } catch (error) {
+        this.#call.signal.throwIfAborted()
+        if (!isKlosetError(error)) throw error
+        this.#wrong++
+        yield this.#finding('tree-corrupt', `${this.#path(key)}: ${error.message}`, [this.#path(key)])
+      }
+    }
+  }
+
+  async #content(content: StoredContent): Promise<'chunk-missing' | 'chunk-length' | undefined> {
+    if (content.form === 'none') return undefined
+    if (content.form === 'extents') {
+      for (const { id, length } of content.extents) {
+        const wrong = this.#chunk(id, length)
+        if (wrong !== undefined) return wrong
+      }
+      return undefined
+    }
+    for await (const { id, length } of extents(content, this.#fetch)) {
+      const wrong = this.#chunk(id, length)
+      if (wrong !== undefined) return wrong
+    }
+    return undefined
+  }
+
+  #chunk(id: Uint8Array | undefined, length: number): 'chunk-missing' | 'chunk-length' | undefined {
+    if (id === undefined) return undefined
+    const stored = this.#lost.lengthOf(id)
+    if (stored === undefined) return 'chunk-missing'
+    return stored === length ? undefined : 'chunk-length'
+  }
+
+  #lostNode({ after, parent }: NodeReference, missing: boolean, reason: string): Finding {
+    const range =
+      parent === undefined
+        ? 'everything in it'
+        : `what comes after ${after === undefined ? 'its root' : this.#path(after)} up to ${this.#path(parent.last)}`
+    const text = `a node of the tree of snapshot ${this.#snapshot.id.slice(0, 8)} cannot be read, and with it ${range}: ${reason}`
+    return this.#finding(missing ? 'tree-missing' : 'tree-corrupt', text, parent === undefined ? [''] : [this.#path(parent.last)])
+  }
+
+  #finding(code: 'tree-missing' | 'tree-corrupt', message: string, paths: readonly string[]): Finding {
+    const snapshot = this.#snapshot.id
+    return finding(code, snapshot, message, paths.map((path) => ({ snapshot, path })))
+  }
+
+  #path(key: Uint8Array): string {
+    return below(this.#place.at, pathFromBytes(key))
+  }
+}
+

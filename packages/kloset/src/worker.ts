@@ -1,0 +1,27 @@
+import { createBackupJob } from './backup/job.js'
+import type { BackupInit } from './backup/messages.js'
+import type { WorkerSide } from './connector/index.js'
+import { createRestoreJob } from './restore/job.js'
+import type { RestoreInit } from './restore/messages.js'
+import type { JobFactory } from './runtime/jobs.js'
+import { createVerifyJob } from './verify/job.js'
+import type { VerifyInit } from './verify/messages.js'
+
+/** Makes the job of each kind: in a worker, or on the calling thread where there is none. */
+export const createJob: JobFactory = async (kind, init) => {
+  switch (kind) {
+    case 'backup':
+      return createBackupJob(init as BackupInit, load)
+    case 'restore':
+      return createRestoreJob(init as RestoreInit, load)
+    case 'verify':
+      return createVerifyJob(init as VerifyInit)
+    default:
+      throw new TypeError(`no job is called ${kind}`)
+  }
+}
+
+async function load(url: string): Promise<(data: unknown) => WorkerSide> {
+  const module = (await import(/* @vite-ignore */ url)) as { default: (data: unknown) => WorkerSide }
+  return module.default
+}

@@ -1,0 +1,92 @@
+// Checks the packages as they would be published: packs each one, looks into the tarball, and uses it as a stranger would.
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { output, pnpm, root, run, runQuietly, temporaryFolder } from './run.mjs'
+
+const work = temporaryFolder('kloset-packages')
+const bin = (name) => join(root, 'node_modules/.bin', name)
+
+const packages = readdirSync(join(root, 'packages'))
+  .map((folder) => join(root, 'packages', folder))
+  .filter((folder) => existsSync(join(folder, 'package.json')))
+  .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
+  .filter((manifest) => manifest.private !== true)
+
+for (const manifest of packages) {
+  heading(manifest.name)
+  manifest.tarball = pack(manifest)
+  insist(holdsOnlyWhatItShould(manifest), 'the tarball holds something it should not')
+  insist(run(bin('publint'), ['run', manifest.tarball, '--strict']) === 0, 'publint')
+  if (manifest.exports?.['.'] !== undefined) {
+    // Libraries are ES modules; require() of them works in newer Nodes, and is no promise of ours.
+    insist(run(bin('attw'), [manifest.tarball, '--profile', 'esm-only', '--format', 'ascii']) === 0, 'attw')
+  }
+}
+heading('installed with npm, as a stranger would')
+useThem()
+console.log('\nPackages: fine.')
+
+function pack({ folder, name }) {
+  insist(existsSync(join(folder, 'dist')), `${name} is not built: npm run setup`)
+  const place = join(work, name.replace('/', '-'))
+  mkdirSync(place)
+  insist(pnpm(['pack', '--pack-destination', place], { cwd: folder, by: runQuietly }) === 0, 'pack')
+  return join(place, readdirSync(place)[0])
+}
+
+function holdsOnlyWhatItShould({ tarball, name }) {
+  const files = output('tar', ['-tzf', tarball])
+    .trim()
+    .split('\n')
+    .map((file) => file.replace(/^package\//, ''))
+  const odd = files.filter((file) => !/^(package\.json|README\.md|LICENSE|dist\/.+)$/.test(file))
+  const missing = ['package.json', 'README.md', 'LICENSE'].filter((file) => !files.includes(file))
+  const manifest = output('tar', ['-xzOf', tarball, 'package/package.json'])
+  const links = /"(workspace|link|file):/.test(manifest)
+  console.log(
+    `${name}: ${files.length} files${odd.length > 0 ? `, unexpected: ${odd.join(', ')}` : ''}${missing.length > 0 ? `, missing: ${missing.join(', ')}` : ''}${links ? ', refers to a package of this workspace' : ''}`,
+  )
+  return odd.length === 0 && missing.length === 0 && !links
+}
+
+function useThem() {
+  const place = join(work, 'stranger')
+  mkdirSync(place)
+  const tarballs = Object.fromEntries(packages.map(({ name, tarball }) => [name, `file:${tarball}`]))
+  // The tarballs' versions are not in any registry yet.
+  const overrides = Object.fromEntries(packages.map(({ name }) => [name, `$${name}`]))
+  // The declarations of kloset use types of the web platform and, at a few places, of Node.
+  const devDependencies = { '@types/node': '^20.19.0' }
+  const manifest = { private: true, type: 'module', dependencies: tarballs, devDependencies, overrides }
+  writeFileSync(join(place, 'package.json'), JSON.stringify(manifest))
+  insist(
+    run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: place,
+      shell: process.platform === 'win32',
+    }) === 0,
+    'npm install',
+  )
+
+  // Compiled strictly and with all declarations checked: they must stand on their own.
+  for (const file of ['smoke.ts', 'tsconfig.json']) copyFileSync(join(root, 'scripts/smoke', file), join(place, file))
+  insist(run(bin('tsc'), ['-p', place]) === 0, 'the types')
+  insist(run(process.execPath, ['smoke.js'], { cwd: place }) === 0, 'the smoke program')
+  for (const { name, bin: commands } of packages) {
+    for (const command of Object.keys(commands ?? {})) {
+      console.log(
+        output(join(place, 'node_modules/.bin', command), ['version'], { cwd: place }).trim(),
+        `(command of ${name})`,
+      )
+    }
+  }
+}
+
+function heading(text) {
+  console.log(`\n── ${text}`)
+}
+
+function insist(fine, what) {
+  if (fine) return
+  console.error(`\nFailed: ${what}`)
+  process.exit(1)
+}

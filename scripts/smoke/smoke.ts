@@ -1,0 +1,18 @@
+// Compiled and run against the packed packages by scripts/packages.mjs.
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { fs } from '@kloset/connector-fs'
+import { createStore, type Store } from 'kloset'
+
+const work = mkdtempSync('smoke-')
+mkdirSync(`${work}/source`)
+writeFileSync(`${work}/source/hello.txt`, 'Hello, stranger.\n')
+
+const store: Store = await createStore(`${work}/store`, { unlock: { passphrase: 'a secret' }, connectors: [fs] })
+const { snapshot } = await store.backup(`${work}/source`)
+if (snapshot === undefined) throw new Error('no snapshot')
+for await (const finding of store.check({ read: 'all' })) throw new Error(finding.message)
+await store.restore(snapshot, `${work}/restored`)
+await store.close()
+if (readFileSync(`${work}/restored/hello.txt`, 'utf8') !== 'Hello, stranger.\n')
+  throw new Error('something else came back')
+console.log(`Backed up, checked and restored with the packed packages: snapshot ${snapshot.id.slice(0, 8)}.`)
