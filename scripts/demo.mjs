@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { root, temporaryFolder } from './run.mjs'
 import { copyTree, differences, sizeOfTree } from './trees.mjs'
 
+const cli = join(root, 'packages/cli/dist/cli.js')
 const keep = process.argv.includes('--keep')
 const work = keep ? fs.mkdtempSync(join(tmpdir(), 'kloset-demo-')) : temporaryFolder('kloset-demo')
 const at = (...path) => join(work, ...path)

@@ -16,10 +16,10 @@ for (const manifest of packages) {
   heading(manifest.name)
   manifest.tarball = pack(manifest)
   insist(holdsOnlyWhatItShould(manifest), 'the tarball holds something it should not')
-  insist(run(bin('publint'), ['run', manifest.tarball, '--strict']) === 0, 'publint')
+  insist(runQuietly(bin('publint'), ['run', manifest.tarball, '--strict']) === 0, 'publint')
   if (manifest.exports?.['.'] !== undefined) {
     // Libraries are ES modules; require() of them works in newer Nodes, and is no promise of ours.
-    insist(run(bin('attw'), [manifest.tarball, '--profile', 'esm-only', '--format', 'ascii']) === 0, 'attw')
+    insist(runQuietly(bin('attw'), [manifest.tarball, '--profile', 'esm-only', '--format', 'ascii']) === 0, 'attw')
   }
 }
 heading('installed with npm, as a stranger would')

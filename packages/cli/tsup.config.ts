@@ -17,6 +17,10 @@ export default defineConfig({
   define: { KLOSET_VERSION: JSON.stringify(version) },
   // All in one folder that needs nothing else installed, but for koffi, which is a native module and may be absent.
   noExternal: [/^(?!koffi$|node:)/],
+  // The engine's chunks name each other for nothing but their order, which has no effect, as its package says.
+  esbuildOptions: (options) => {
+    options.logOverride = { ...options.logOverride, 'ignored-bare-import': 'silent' }
+  },
   // Commander is CommonJS and requires Node's modules.
   banner: {
     js: "import { createRequire as kloset$require } from 'node:module'; const require = kloset$require(import.meta.url);",

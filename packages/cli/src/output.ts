@@ -32,10 +32,15 @@ export class Output {
   readonly #liveTerminal: boolean
   #live = ''
   #rate = new Rate()
-  #lastPlain = Number.NEGATIVE_INFINITY
+  #lastTold = Number.NEGATIVE_INFINITY
   #lost = false
 
-  constructor(settings: OutputSettings, stdout = process.stdout, stderr = process.stderr, env = process.env) {
+  constructor(
+    settings: OutputSettings,
+    stdout: NodeJS.WriteStream = process.stdout,
+    stderr: NodeJS.WriteStream = process.stderr,
+    env: NodeJS.ProcessEnv = process.env,
+  ) {
     this.json = settings.json
     this.quiet = settings.quiet
     this.verbose = settings.verbose
@@ -93,18 +98,24 @@ export class Output {
   /** Shows how far the work is: on the live line; as events with `--json`; else, when verbose, as a line now and then. */
   progress(now: Progress): void {
     const rate = this.#rate.next(now)
+    if (now.phase === 'done') {
+      this.progressDone()
+      return
+    }
     if (this.#liveTerminal) {
       this.#hide()
       this.#live = progressLine(now, rate, (this.#stderr.columns || 80) - 1)
       this.#show()
       return
     }
-    const pause = this.json ? 1000 : 10_000
-    if (now.elapsed - this.#lastPlain < pause && now.elapsed >= this.#lastPlain) return
-    if (now.phase === 'done') return
-    this.#lastPlain = now.elapsed
-    if (this.json) void this.emit(progressJson(now))
-    else if (this.verbose && !this.quiet) this.error(progressLine(now, rate, 200))
+    // A script hears at once that work began; a person who reads a log later wants to know only of long work.
+    if (this.json && now.elapsed - this.#lastTold >= 1000) {
+      this.#lastTold = now.elapsed
+      void this.emit(progressJson(now))
+    } else if (!this.json && this.verbose && !this.quiet && now.elapsed - Math.max(0, this.#lastTold) >= 10_000) {
+      this.#lastTold = now.elapsed
+      this.error(progressLine(now, rate, 200))
+    }
   }
 
   /** Takes the live line away. */
@@ -112,7 +123,7 @@ export class Output {
     this.#hide()
     this.#live = ''
     this.#rate = new Rate()
-    this.#lastPlain = Number.NEGATIVE_INFINITY
+    this.#lastTold = Number.NEGATIVE_INFINITY
   }
 
   /** Resolves when everything has been handed to the system. */

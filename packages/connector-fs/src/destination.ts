@@ -10,7 +10,7 @@ import {
   type Source,
 } from 'kloset/connector'
 import { fsError, isAbsent, systemCode } from './errors.js'
-import { Folders } from './folders.js'
+import { acceptsName, Folders } from './folders.js'
 import { finishFolder, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
 import { native } from './native.js'
@@ -27,7 +27,8 @@ export interface FsDestinationOptions {
 /**
  * Restores into a folder. Nothing is written outside of it, nor through a symbolic link in it, whatever the paths say; a file
  * appears under its name only when it is whole. Owners are given by their numbers, and only by root; times are exact to the
- * nanosecond with the optional package koffi, to the microsecond without.
+ * nanosecond with the optional package koffi, to the microsecond without. Files are not synced to the disk one by one: the
+ * system writes them when it sees fit.
  * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is `write`.
  */
 export async function fsDestination(path: string, options: FsDestinationOptions = {}): Promise<Destination> {
@@ -57,7 +58,11 @@ class FsDestination implements Destination {
       order: 'any',
       // The calls are synchronous here: more at once would not be faster.
       concurrency: 1,
-      names: { caseSensitive: process.platform !== 'win32' && process.platform !== 'darwin', maxBytes: 255 },
+      names: {
+        caseSensitive: process.platform !== 'win32' && process.platform !== 'darwin',
+        maxBytes: 255,
+        accepts: acceptsName,
+      },
     }
   }
 
@@ -129,7 +134,7 @@ class FsDestination implements Destination {
 
 function kept(): Kept[] {
   const always: Kept[] = ['directories', 'symlinks', 'mode', 'mtime', 'holes']
-  return [...always, ...(givesOwners ? (['owner'] as const) : []), ...(native() ? (['special'] as const) : [])]
+  return [...always, ...(givesOwners() ? (['owner'] as const) : []), ...(native() ? (['special'] as const) : [])]
 }
 
 function removeAll(path: string | Buffer): void {

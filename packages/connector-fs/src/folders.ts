@@ -75,13 +75,22 @@ function makeFolder(system: SystemPath): boolean {
   return true
 }
 
-function checkName(name: string, path: string): void {
-  if (name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && !(windows && /[\\/:]/.test(name))) return
-  const message = `${JSON.stringify(path)} is not a path that can be written`
-  throw new KlosetError('KLOSET_PATH_UNSAFE', message, { context: { path } })
+/** Whether a file can be called `name` on this system. */
+export function acceptsName(name: string): boolean {
+  return !windows || !/[\\/:*?"<>|]/.test(name)
 }
 
 const windows = process.platform === 'win32'
+
+function checkName(name: string, path: string): void {
+  if (name === '' || path.startsWith('/') || !acceptsName(name)) throw notAPath(path)
+  checkPath(name)
+}
+
+function notAPath(path: string): KlosetError {
+  const message = `${JSON.stringify(path)} is not a path that can be written`
+  return new KlosetError('KLOSET_PATH_UNSAFE', message, { context: { path } })
+}
 
 function notAFolder(folder: string, system: SystemPath): KlosetError {
   const message = `will not write below ${shown(system)}: it is not a folder, or a link to one`

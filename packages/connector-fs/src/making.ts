@@ -1,12 +1,12 @@
-import { chmodSync, constants, linkSync, lstatSync, mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
+import { chmodSync, constants, linkSync, lstatSync, mkdirSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { type Entry, KlosetError, pathToBytes } from 'kloset/connector'
 import { deviceNumber } from './entries.js'
 import { fsError, systemCode } from './errors.js'
 import type { Folders } from './folders.js'
 import { hasEscapes, type SystemPath } from './local.js'
-import { setFolderMetadata, setMetadataOf } from './metadata.js'
+import { type Failed, failureOf, setFolderMetadata, setMetadataOf } from './metadata.js'
 import { native } from './native.js'
-import { beside, discard, replace } from './output.js'
+import { beside, discard } from './output.js'
 import { nextTemporaryName } from './temporary.js'
 
 /**
@@ -14,18 +14,20 @@ import { nextTemporaryName } from './temporary.js'
  * folders are not.
  */
 export function makeEntry(folders: Folders, entry: Entry): void {
+  let failed: Failed | undefined
   try {
     if (entry.type === 'directory') makeFolder(folders, entry)
     else {
       const make = makerOf(entry)
       replaceWith(folders, entry.path, (temporary) => {
         make(temporary)
-        setMetadataOf(temporary, entry)
+        failed = failureOf(() => setMetadataOf(temporary, entry))
       })
     }
   } catch (error) {
     throw fsError(error, 'make', entry.path)
   }
+  if (failed) throw fsError(failed.error, 'set the owner, mode and times of', entry.path)
 }
 
 /** Gives a folder its owner, mode and times: what is made in it afterwards would change them. */
@@ -121,11 +123,11 @@ function replaceWith(folders: Folders, path: string, make: (temporary: SystemPat
   const temporary = beside(folders, path, nextTemporaryName())
   try {
     make(temporary)
+    renameSync(temporary, target)
   } catch (error) {
     discard(temporary)
     throw error
   }
-  replace(temporary, target)
   // Where both were names of one file already, rename does nothing and leaves both: rename(2).
   if (lstatSync(temporary, { throwIfNoEntry: false })) discard(temporary)
 }

@@ -3,7 +3,7 @@ import { type Entry, KlosetError, type WorkerOutput } from 'kloset/connector'
 import { fsError } from './errors.js'
 import type { Folders } from './folders.js'
 import { type SystemPath, shown, splitPath, systemPath } from './local.js'
-import { setMetadata } from './metadata.js'
+import { type Failed, failureOf, setMetadata } from './metadata.js'
 import { isTemporaryName, nextTemporaryName } from './temporary.js'
 
 /**
@@ -27,16 +27,6 @@ export function createOutput(folders: Folders, entry: Entry, handle?: string): W
 export function beside(folders: Folders, path: string, name: string): SystemPath {
   const { folder } = splitPath(path)
   return systemPath(folders.root, folder === '' ? name : `${folder}/${name}`)
-}
-
-/** Gives `temporary` its name: whoever looks sees what was there before, or all of what is there now. */
-export function replace(temporary: SystemPath, target: SystemPath): void {
-  try {
-    renameSync(temporary, target)
-  } catch (error) {
-    discard(temporary)
-    throw error
-  }
 }
 
 /** Removes `temporary`, if it is there. */
@@ -76,20 +66,15 @@ class Output implements WorkerOutput {
   }
 
   commit(): void {
-    const { size } = this.#entry
+    let failed: Failed | undefined
     try {
-      try {
-        // A hole at the end, and what joined workers wrote, are not in what this one wrote.
-        if (size !== undefined && size !== this.#end) ftruncateSync(this.#file, size)
-        setMetadata(this.#file, this.#entry)
-      } finally {
-        closeSync(this.#file)
-      }
+      failed = this.#settle()
       renameSync(this.#temporary, this.#target)
     } catch (error) {
       discard(this.#temporary)
       throw fsError(error, 'write', shown(this.#target))
     }
+    if (failed) throw fsError(failed.error, 'set the owner, mode and times of', shown(this.#target))
   }
 
   abort(): void {
@@ -99,6 +84,18 @@ class Output implements WorkerOutput {
 
   release(): void {
     closeSync(this.#file)
+  }
+
+  /** Gives the open file all but its name, and closes it. */
+  #settle(): Failed | undefined {
+    const { size } = this.#entry
+    try {
+      // A hole at the end, and what joined workers wrote, are not in what this one wrote.
+      if (size !== undefined && size !== this.#end) ftruncateSync(this.#file, size)
+      return failureOf(() => setMetadata(this.#file, this.#entry))
+    } finally {
+      closeSync(this.#file)
+    }
   }
 }
 

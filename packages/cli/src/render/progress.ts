@@ -20,7 +20,10 @@ export class Rate {
 /** One line that tells how far the work is, at most `width` columns wide; the path takes the room that is left. */
 export function progressLine(now: Progress, rate: number | undefined, width: number): string {
   const done = now.total ? `${bytes(now.bytes)} of ${bytes(now.total.bytes)}` : bytes(now.bytes)
-  const parts = [phases[now.phase], `${count(now.files)} files`, done]
+  // Files are found and read at the same time: once there are bytes, reading is what takes the time.
+  const parts: string[] = [now.phase === 'scan' && now.bytes > 0 ? phases.read : phases[now.phase]]
+  if (now.files > 0) parts.push(`${count(now.files)} files`)
+  parts.push(done)
   if (rate !== undefined) parts.push(`${bytes(Math.round(rate))}/s`)
   if (now.total && now.total.bytes > 0) {
     const share = Math.min(1, now.bytes / now.total.bytes)

@@ -106,7 +106,10 @@ describe('the quick start, with encryption', () => {
       new RegExp(`^Restored ${id} to ${target}  \\([\\d.]+ s\\)\n  7 files, 5 directories, 1 other, 4\\.8 MiB\n$`),
     )
     expect(describeFolder(target)).toEqual(describeFolder(source))
-    expect(statSync(join(target, 'hello.txt')).ino).toBe(statSync(join(target, 'docs/hard')).ino)
+  })
+
+  test('and what was one file with two names is one again', () => {
+    expect(statSync(join(folder, 'restored/hello.txt')).ino).toBe(statSync(join(folder, 'restored/docs/hard')).ino)
   })
 
   test('info describes the store', () => {
@@ -170,8 +173,9 @@ describe('in a plaintext store', () => {
   })
 
   test('--parent names what to compare with', () => {
-    const [first] = kloset(['ls', '--json', '--path', source], at).json
-    const done = kloset(['backup', '--parent', String(first?.id), '--json', join(folder, 'changing')], at)
+    for (const name of ['alone', 'later']) expect(kloset(['backup', source, '--name', name], at).code).toBe(0)
+    const [first] = kloset(['ls', '--json', '--name', 'alone'], at).json
+    const done = kloset(['backup', '--parent', String(first?.id), '--json', source], at)
     expect(done.json.at(-1)).toMatchObject({ type: 'summary', snapshot: { parent: first?.id } })
     expect(kloset(['backup', '--parent', 'ffffffff', source], at)).toMatchObject({ code: 1 })
   })

@@ -31,10 +31,10 @@ export function makeFolder(at: string): void {
 /** What a restore must bring back, by path: kind, mode, content or target, modification time of files. */
 export function describeFolder(at: string): Record<string, unknown> {
   const found: Record<string, unknown> = {}
-  for (const path of readdirSync(at, { recursive: true, encoding: 'buffer' }) as unknown as Buffer[]) {
-    const full = Buffer.concat([Buffer.from(`${at}/`), path])
+  for (const path of readdirSync(at, { recursive: true, encoding: 'utf8' })) {
+    const full = join(at, path)
     const about = lstatSync(full)
-    found[path.toString('latin1')] = about.isSymbolicLink()
+    found[path] = about.isSymbolicLink()
       ? readlinkSync(full)
       : about.isFile()
         ? [about.mode, about.mtimeMs, readFileSync(full).toString('base64')]

@@ -35,6 +35,15 @@ describe('the progress line', () => {
     expect(line).toBe('reading  1,800 files  100 MiB  2 errors')
   })
 
+  test('calls it reading once there is something to read', () => {
+    expect(progressLine({ ...now, phase: 'scan', files: 0, bytes: 0, total: undefined }, undefined, 14)).toBe(
+      'looking  0 B',
+    )
+    expect(progressLine({ ...now, phase: 'scan', total: undefined }, undefined, 32)).toBe(
+      'reading  1,800 files  100 MiB',
+    )
+  })
+
   test('never is wider than the terminal', () => {
     for (let width = 0; width < 120; width++)
       for (const current of [now.current, '日本語'.repeat(30), '\n'.repeat(50)])

@@ -11,7 +11,7 @@ import { Pieces } from './pieces.js'
 import { type EntryView, entryOf, RecordWriter } from './records.js'
 import type { BackupReport } from './report.js'
 import { errorText } from './scan.js'
-import type { Slot, SlotQueue } from './slots.js'
+import type { Slot, Slots } from './slots.js'
 import type { Workers } from './workers.js'
 
 /** A request to a worker has about so many bytes of files, and at most so many files. */
@@ -33,7 +33,7 @@ export interface FilesOptions {
   readonly workers: Workers
   readonly report: BackupReport
   readonly call: Call
-  readonly slots: SlotQueue
+  readonly slots: Slots
   readonly lists: ListBuilderOptions
   /** Resolves when the storage has caught up. */
   readonly room: () => Promise<void>
@@ -53,14 +53,14 @@ export class Files {
   }
 
   /** Starts on a file; its slot gets its content later. A promise means: wait for it before going on with the scan. */
-  add(slot: Slot, view: EntryView): void | Promise<void> {
+  add(slot: Slot, view: EntryView, entry?: Entry): void | Promise<void> {
     const { size } = decodeStat(view.stat)
     if (size === 0) {
       slot.content = emptyContent
       this.#options.report.files++
       return
     }
-    if (this.#options.source.worker === undefined) return this.#addStream(slot, view)
+    if (this.#options.source.worker === undefined) return this.#addStream(slot, entry ?? entryOf(view))
     if (size === undefined || size >= largeFile) {
       this.send()
       this.#options.slots.track(this.#large(slot, view))
@@ -134,8 +134,8 @@ export class Files {
     this.#options.slots.drain()
   }
 
-  #addStream(slot: Slot, view: EntryView): void | Promise<void> {
-    const work = this.#reading(() => this.#stream(slot, entryOf(view)))
+  #addStream(slot: Slot, entry: Entry): void | Promise<void> {
+    const work = this.#reading(() => this.#stream(slot, entry))
     this.#options.slots.track(work)
     // In-order sources give each file once, before the scan goes on.
     if (this.#options.source.capabilities.access === 'in-order') return work.then(() => this.#options.slots.check())

@@ -28,7 +28,7 @@ import type { BackupInit, StoredReply } from './messages.js'
 import { type Parent, parentOf } from './parent.js'
 import { BackupReport } from './report.js'
 import { scanHere, scanThere } from './scan.js'
-import { SlotQueue } from './slots.js'
+import { SlotQueue, UnorderedSlots } from './slots.js'
 import { backupSource } from './source.js'
 import { Uploads } from './uploads.js'
 import { Workers } from './workers.js'
@@ -65,6 +65,7 @@ class BackupSession {
   readonly #claims = new SessionTable(1 << 16)
   readonly #started = new Date()
   #since: LogState = emptyState
+  #workers: Workers | undefined
 
   constructor(store: OpenedStore, sources: readonly Source[], options: BackupOptions, call: Call) {
     this.#store = store
@@ -72,7 +73,7 @@ class BackupSession {
     this.#options = options
     this.#call = call
     this.#report = new BackupReport(options)
-    this.#uploads = new Uploads(store.storage, store.keyring, call.signal, (object, size) => this.#report.put(object, size))
+    this.#uploads = new Uploads(store.storage, store.keyring, call.signal, (object, size) => this.#report.put(object, size), (memory) => this.#workers?.recycle(memory))
   }
 
   get #stores(): boolean {
@@ -107,6 +108,7 @@ class BackupSession {
     const metadata = this.#metadataWriter()
     const jobs = await this.#startJobs(index)
     const workers = new Workers(jobs, (reply) => this.#take(reply, workers))
+    this.#workers = workers
     const write = (id: Bytes, encoded: Bytes): void => {
       if (index.has(id) || !this.#claims.claim(id)) return
       this.#report.metadata += encoded.length
@@ -140,7 +142,8 @@ class BackupSession {
     const call = this.#call
     const blobs = await this.#store.blobs()
     const { splitKey, nodeKey } = keyring
-    const slots = new SlotQueue(new TreeBuilder({ splitKey, nodeKey, write }), (moved) => {
+    const kind = source.capabilities.order === 'path' ? SlotQueue : UnorderedSlots
+    const slots = new kind(new TreeBuilder({ splitKey, nodeKey, write }), (moved) => {
       report.entries += moved
       report.tell()
     })
@@ -179,7 +182,7 @@ class BackupSession {
   }
 
   #startJobs(index: IndexTable): Promise<JobSet> {
-    const { keyring, config, pool } = this.#store
+    const { keyring, config } = this.#store
     const init: BackupInit = {
       material: keyring.material,
       sizes: config.chunker,
@@ -191,7 +194,7 @@ class BackupSession {
       modules: this.#sources.map(({ worker }) => worker && postedModule(worker)),
       store: this.#stores,
     }
-    return pool.start('backup', init)
+    return this.#store.startJobs('backup', init)
   }
 
   get #codec(): Codec {

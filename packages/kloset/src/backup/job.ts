@@ -14,6 +14,7 @@ import type {
   BackupMessage,
   CutReply,
   FileResult,
+  ScanReply,
   PostedPack,
   StoredReply,
 } from './messages.js'
@@ -46,6 +47,7 @@ class BackupJob implements Job {
   readonly #window: Region
   readonly #scans = new Map<number, { items: Iterator<readonly (Entry | Failure)[]>; encoder: ScanEncoder }>()
   readonly #sealed: PostedPack[] = []
+  readonly #spare: ArrayBuffer[] = []
   readonly #chunks = new ByteWriter(64 * 1024)
   #source = -1
   #addedChunks = 0
@@ -64,6 +66,7 @@ class BackupJob implements Job {
       frameSize: init.frameSize,
       codec: init.codec,
       onPack: (pack) => this.#sealed.push(pack),
+      spare: () => this.#spare.pop(),
     })
     this.#fixed = takeRegion(gearLength + 64)
     this.#window = takeRegion(Math.max(2 * init.sizes.max, 4 * 1024 * 1024))
@@ -73,6 +76,7 @@ class BackupJob implements Job {
   }
 
   handle(message: BackupMessage): JobReply {
+    if (message.spare !== undefined) this.#spare.push(message.spare)
     switch (message.op) {
       case 'scan':
         return this.#scan(message.source)
@@ -110,7 +114,8 @@ class BackupJob implements Job {
     }
     const next = scan.items.next()
     for (const item of next.done ? [] : next.value) scan.encoder.add(item)
-    const value = scan.encoder.take(next.done === true)
+    const { records, count, failures, done } = scan.encoder.take(next.done === true)
+    const value: ScanReply = { records, count, failures, done }
     return { value, transfer: [value.records.buffer] }
   }
 

@@ -20,8 +20,11 @@ export interface BackupInit {
   readonly store: boolean
 }
 
-/** What the job is asked. */
-export type BackupMessage =
+/** What the job is asked; with it may come memory of packs that are stored by now. */
+export type BackupMessage = { readonly spare?: ArrayBuffer | undefined } & BackupRequest
+
+/** What can be asked of the job. */
+export type BackupRequest =
   /** The next entries of a source, in path order. */
   | { readonly op: 'scan'; readonly source: number }
   /** Read, cut and store whole files. */

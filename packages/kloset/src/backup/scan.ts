@@ -3,57 +3,77 @@ import { everything } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { postedError } from '../runtime/posted.js'
 import type { ScanReply } from './messages.js'
+import type { EntryError } from '../tree/index.js'
 import { RecordWriter } from './records.js'
 
 /**
  * Turns what a scan yields into records. A directory that could not be listed comes as its entry and then a failure of the same
- * path: both become one entry with an error, so one item is always held back.
+ * path: both become one entry with an error, so one item is held back.
  */
 export class ScanEncoder {
   #records = new RecordWriter()
+  #entries: Entry[] = []
   #failures: { path: string; error: ReturnType<typeof postedError> }[] = []
   #held: Entry | undefined
+  #last: string | undefined
 
   add(item: Entry | Failure): void {
     if (!('error' in item)) {
-      this.#release()
+      this.release()
       this.#held = item
       return
     }
     this.#failures.push({ path: item.path, error: postedError(item.error) })
-    const entry: Entry = this.#held?.path === item.path ? this.#held : { path: item.path, type: 'file' }
-    if (this.#held !== entry) this.#release()
+    if (this.#held?.path !== item.path) this.release()
+    // One entry a path, however much went wrong with it.
+    if (this.#last === item.path) return
+    this.#put(this.#held ?? { path: item.path, type: 'file' }, errorText(item.error))
     this.#held = undefined
-    this.#records.add(entry, errorText(item.error))
+  }
+
+  /** Lets go of the item that is held back. */
+  release(): void {
+    if (this.#held !== undefined) this.#put(this.#held)
+    this.#held = undefined
   }
 
   /** What was gathered; at the end of the scan the held item too. */
-  take(done: boolean): ScanReply {
-    if (done) this.#release()
-    const reply = { records: this.#records.finish(), count: this.#records.count, failures: this.#failures, done }
+  take(done: boolean): Scanned {
+    if (done) this.release()
+    const records = this.#records.finish()
+    const scanned = { records, count: this.#records.count, entries: this.#entries, failures: this.#failures, done }
     this.#records = new RecordWriter()
+    this.#entries = []
     this.#failures = []
-    return reply
+    return scanned
   }
 
-  #release(): void {
-    if (this.#held !== undefined) this.#records.add(this.#held)
-    this.#held = undefined
+  #put(entry: Entry, error?: EntryError): void {
+    this.#records.add(entry, error)
+    this.#entries.push(entry)
+    this.#last = entry.path
   }
 }
 
+/** Entries of a scan; where it ran on this thread, also as the source gave them. */
+export interface Scanned extends ScanReply {
+  readonly entries?: readonly Entry[]
+}
+
 /** What a snapshot keeps of an error. */
-export function errorText(error: unknown): { code: string; message: string } {
+export function errorText(error: unknown): EntryError {
   if (isKlosetError(error)) return { code: error.code, message: error.message.slice(0, 1000) }
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'KLOSET_CONNECTOR', message: message.slice(0, 1000) }
 }
 
 /** The entries of a source, scanned on this thread. */
-export async function* scanHere(source: Source, how: Call): AsyncGenerator<ScanReply> {
+export async function* scanHere(source: Source, how: Call): AsyncGenerator<Scanned> {
   const encoder = new ScanEncoder()
   for await (const batch of source.scan({ ...how, filter: everything, under: '' })) {
     for (const item of batch) encoder.add(item)
+    // In-order sources let go of a batch when the next one is asked for.
+    if (source.capabilities.access === 'in-order') encoder.release()
     yield encoder.take(false)
   }
   yield encoder.take(true)

@@ -1,13 +1,13 @@
 import { compareBytes } from '../bytes/index.js'
-import { compareKeys, type Source } from '../connector/index.js'
+import { compareKeys, type Entry, type Source } from '../connector/index.js'
 import { errorOfPosted } from '../runtime/posted.js'
-import { type BuiltTree, decodeStat, encodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
+import { type BuiltTree, decodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
 import { sameContent, youngest } from './changed.js'
 import type { Files } from './files.js'
-import type { ScanReply } from './messages.js'
 import { type EntryView, entryOf, entryViews } from './records.js'
 import type { BackupReport } from './report.js'
-import type { Slot, SlotQueue } from './slots.js'
+import type { Scanned } from './scan.js'
+import type { Slot, Slots } from './slots.js'
 
 /** How many entries may wait for the content of one before them. */
 const mostWaiting = 40_000
@@ -18,9 +18,9 @@ const coarsestClock = 10
 /** What walking along one source needs. */
 export interface SourceBackup {
   readonly source: Source
-  readonly scan: AsyncIterable<ScanReply>
+  readonly scan: AsyncIterable<Scanned>
   readonly files: Files
-  readonly slots: SlotQueue
+  readonly slots: Slots
   readonly report: BackupReport
   readonly signal: AbortSignal
   /** The tree of the same source in the parent snapshot, and when that backup began, in ms. */
@@ -34,6 +34,7 @@ export interface SourceBackup {
  */
 export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
   const { scan, files, slots, report, signal } = options
+  const inOrder = options.source.capabilities.order === 'path'
   const parent = options.parent === undefined ? undefined : new TreeCursor(options.parent.tree, options.fetch)
   await parent?.first()
   for await (const reply of scan) {
@@ -41,19 +42,20 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
       report.fail(path, errorOfPosted(error))
     }
+    let index = 0
     for (const view of entryViews(reply.records)) {
+      const entry = reply.entries?.[index++]
       if (parent !== undefined) {
-        const wait = seek(parent, view.key)
+        const wait = inOrder ? seek(parent, view.key) : parent.seek(view.key)
         if (wait !== undefined) await wait
       }
-      const wait = add(options, parent, view)
+      const wait = add(options, parent, view, entry)
       if (wait !== undefined) await wait
     }
     if (slots.length > mostWaiting) files.send()
     await slots.shrink(mostWaiting)
     signal.throwIfAborted()
   }
-  if (slots.isEmpty) slots.add(root())
   files.send()
   return slots.finish()
 }
@@ -68,10 +70,13 @@ function seek(parent: TreeCursor, key: Uint8Array): void | Promise<void> {
   }
 }
 
-function add(options: SourceBackup, parent: TreeCursor | undefined, view: EntryView): void | Promise<void> {
+function add(
+  options: SourceBackup,
+  parent: TreeCursor | undefined,
+  view: EntryView,
+  entry: Entry | undefined,
+): void | Promise<void> {
   const { files, slots, report } = options
-  // Sources may leave directories out, also the root, which every tree has.
-  if (slots.isEmpty && view.key.length > 0) slots.add(root())
   const slot: Slot = { key: view.key, stat: view.stat, content: undefined }
   if (view.stat[0] !== fileType || hasError(view.stat)) {
     slot.content = noContent
@@ -82,8 +87,8 @@ function add(options: SourceBackup, parent: TreeCursor | undefined, view: EntryV
   const change = before === undefined ? 'new' : isUnchanged(options, before.stat, view.stat) ? 'unchanged' : 'changed'
   report[change]++
   if (report.wantsEntries) {
-    const entry = entryOf(view)
-    report.event({ type: change, path: entry.path, entry })
+    const told = entryOf(view)
+    report.event({ type: change, path: told.path, entry: told })
   }
   if (change === 'unchanged') {
     slot.content = before!.content
@@ -91,7 +96,7 @@ function add(options: SourceBackup, parent: TreeCursor | undefined, view: EntryV
     slots.add(slot)
     return
   }
-  const wait = files.add(slot, view)
+  const wait = files.add(slot, view, entry)
   slots.add(slot)
   return wait
 }
@@ -106,9 +111,4 @@ function isUnchanged(options: SourceBackup, before: Uint8Array, now: Uint8Array)
   return decodeStat(now).version !== undefined
 }
 
-function root(): Slot {
-  return { key: new Uint8Array(0), stat: rootStat, content: noContent }
-}
-
 const fileType = 0
-const rootStat = encodeStat({ type: 'directory' })

@@ -7,7 +7,7 @@ import type { FooterContents } from '../store/footers.js'
 import type { PostedPack } from './messages.js'
 
 /** How many bytes of sealed packs may wait for the storage before work stops for them. */
-const mostWaiting = 96 * 1024 * 1024
+const mostWaiting = 48 * 1024 * 1024
 
 // A put that has begun is finished also when the backup is aborted: what is stored, the next one uses.
 const neverAborted = new AbortController().signal
@@ -27,6 +27,7 @@ export class Uploads {
   readonly #keyring: Keyring
   readonly #signal: AbortSignal
   readonly #told: (object: string, size: number) => void
+  readonly #free: (memory: ArrayBuffer) => void
   readonly #limit: ReturnType<typeof pLimit>
   readonly #segmentLimit = pLimit(1)
   readonly #builders: Record<'data' | 'metadata', SegmentBuilder>
@@ -42,11 +43,13 @@ export class Uploads {
     keyring: Keyring,
     signal: AbortSignal,
     told: (object: string, size: number) => void,
+    free: (memory: ArrayBuffer) => void,
   ) {
     this.#storage = storage
     this.#keyring = keyring
     this.#signal = signal
     this.#told = told
+    this.#free = free
     this.#limit = pLimit(Math.max(1, Math.min(8, storage.capabilities.concurrency)))
     this.#builders = { data: new SegmentBuilder(keyring, 'data'), metadata: new SegmentBuilder(keyring, 'metadata') }
   }
@@ -59,7 +62,9 @@ export class Uploads {
         try {
           this.#check()
           await this.#put(packObject(pack.name), pack.file, pack.class === 'data' ? 'cold' : 'hot')
-          this.#builders[pack.class].add(pack)
+          // The builder asks only for its length, and the file's memory is about to serve another pack.
+          this.#builders[pack.class].add({ ...pack, file: { length: pack.file.length } })
+          if (pack.class === 'data') this.#free(pack.file.buffer)
         } finally {
           this.#waiting -= pack.file.length
           for (const go of this.#roomy.splice(0)) go()

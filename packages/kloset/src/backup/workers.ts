@@ -1,6 +1,6 @@
 import type { SharedSession } from '../index/index.js'
 import type { JobSet } from '../runtime/pool.js'
-import type { BackupMessage, CutReply, ScanReply, StoredReply } from './messages.js'
+import type { BackupMessage, BackupRequest, CutReply, ScanReply, StoredReply } from './messages.js'
 
 /** How many requests a worker has waiting, besides the one at hand: enough that it never waits for the main thread. */
 const depth = 2
@@ -11,6 +11,7 @@ export class Workers {
   readonly #load: number[]
   readonly #waiting: ((worker: number) => void)[] = []
   readonly #stored: (reply: StoredReply) => void
+  readonly #spare: ArrayBuffer[] = []
 
   /** `stored` is told everything that workers stored, also where nobody waits for the answer. */
   constructor(jobs: JobSet, stored: (reply: StoredReply) => void) {
@@ -23,22 +24,27 @@ export class Workers {
     return this.#jobs.size
   }
 
+  /** Takes memory that packs were in, for the next ones. */
+  recycle(memory: ArrayBuffer): void {
+    this.#spare.push(memory)
+  }
+
   /** The next entries of a source: always of the same worker, which keeps the place. */
   scan(source: number): Promise<ScanReply> {
     return this.#jobs.call(source % this.size, { op: 'scan', source } satisfies BackupMessage) as Promise<ScanReply>
   }
 
   /** Finds cut points of a large file. */
-  async cut(message: Extract<BackupMessage, { op: 'cut' }>): Promise<CutReply> {
-    return (await this.#call(message, [])) as CutReply
+  async cut(request: Extract<BackupRequest, { op: 'cut' }>): Promise<CutReply> {
+    return (await this.#call(request, [])) as CutReply
   }
 
   /** Stores what a message says, on the worker that is free first. */
   async store(
-    message: Extract<BackupMessage, { op: 'files' | 'range' | 'blobs' }>,
+    request: Extract<BackupRequest, { op: 'files' | 'range' | 'blobs' }>,
     transfer: readonly ArrayBuffer[],
   ): Promise<StoredReply> {
-    const reply = (await this.#call(message, transfer)) as StoredReply
+    const reply = (await this.#call(request, transfer)) as StoredReply
     this.#stored(reply)
     return reply
   }
@@ -64,10 +70,13 @@ export class Workers {
     this.#release(await this.#reserve())
   }
 
-  async #call(message: BackupMessage, transfer: readonly ArrayBuffer[]): Promise<unknown> {
+  async #call(request: BackupRequest, transfer: readonly ArrayBuffer[]): Promise<unknown> {
     const worker = await this.#reserve()
     try {
-      return await this.#jobs.call(worker, message, transfer)
+      const spare = this.#spare.pop()
+      if (spare === undefined) return await this.#jobs.call(worker, request, transfer)
+      const message: BackupMessage = { ...request, spare }
+      return await this.#jobs.call(worker, message, [...transfer, spare])
     } finally {
       this.#release(worker)
     }

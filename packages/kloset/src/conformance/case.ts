@@ -18,3 +18,18 @@ export interface Check<Subject> {
   readonly timeout?: number
   run(subject: Subject): Promise<void>
 }
+
+/** The cases for `checks`. `lacking` names what a check needs and the implementation is not expected to have. */
+export function casesOf<Subject>(
+  checks: readonly Check<Subject>[],
+  lacking: (needs: string) => string | undefined,
+  withSubject: (run: (subject: Subject) => Promise<void>) => Promise<void>,
+): readonly Case[] {
+  return checks.map((check) => {
+    const { name, needs, timeout = 30_000 } = check
+    const lacks = needs === undefined ? undefined : lacking(needs)
+    if (lacks !== undefined)
+      return { name: `${name} (skipped: no ${lacks})`, run: async () => {}, timeout, needs, skipped: true }
+    return { name, run: () => withSubject((subject) => check.run(subject)), timeout, needs, skipped: false }
+  })
+}

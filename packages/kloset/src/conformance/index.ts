@@ -1,3 +1,5 @@
 export { ConformanceError } from './assert.js'
 export type { Case } from './case.js'
+export { type DestinationConformanceOptions, destinationConformance } from './destination/index.js'
+export { type SourceConformanceOptions, sourceConformance } from './source/index.js'
 export { type ExpectedStorage, type StorageConformanceOptions, storageConformance } from './storage/index.js'

@@ -122,7 +122,8 @@ export interface Storage {
   /**
    * Stores `body` durably, all or nothing: when it resolves, the object survives a power cut, and at no time does a reader
    * see a part of it. With `ifAbsent`, an object that is already there stays as it is and the answer is `exists`; without,
-   * storing the same name again replaces it whole. `tier` tells how soon the object will be read.
+   * storing the same name again replaces it whole. `tier` tells how soon the object will be read. Once the promise is settled,
+   * the memory of `body` serves the engine for something else: keep a copy, not the array.
    */
   put(
     name: string,

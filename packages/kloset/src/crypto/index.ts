@@ -17,11 +17,11 @@ export {
   type Encryption,
   type KeyMaterial,
   type Keyring,
-  type MasterLabel,
   plaintextMaterial,
+  type SealLabel,
 } from './keyring.js'
 export { type Argon2Costs, defaultCosts, passphraseKey, refusedCosts } from './passphrase.js'
-export { type Sealer, type SealLabel, sealer } from './sealed.js'
+export { type Sealer, sealer } from './sealed.js'
 export type { SlotHead, SlotKdf } from './slot-head.js'
 export {
   createSlot,

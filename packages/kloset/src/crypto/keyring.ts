@@ -17,8 +17,8 @@ export interface KeyMaterial {
   readonly epochs: readonly Bytes[]
 }
 
-/** What a key of an epoch is used for. */
-export type MasterLabel = 'packs' | 'index' | 'log' | 'read' | 'checkpoints' | 'previous'
+/** What a key of an epoch seals. */
+export type SealLabel = 'packs' | 'index' | 'log' | 'read' | 'checkpoints'
 
 /** The keys of a store, each derived when it is first asked for and kept. */
 export interface Keyring {
@@ -38,7 +38,7 @@ export interface Keyring {
   /** Key of the MAC of key slots. */
   readonly slotsKey: Bytes
   /** A key of an epoch. @throws KLOSET_OBJECT_CORRUPT where the epoch is none of the store's. */
-  masterKey(epoch: number, label: MasterLabel): Bytes
+  masterKey(epoch: number, label: SealLabel): Bytes
 }
 
 /** The keys that follow from `material`. */

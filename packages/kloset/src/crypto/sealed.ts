@@ -4,10 +4,7 @@ import { createHasher } from '../hash/index.js'
 import { type Aead, runtime, tagLength } from '../runtime/index.js'
 import { names, type SealedHeader } from './header.js'
 import { hkdf } from './kdf.js'
-import type { Keyring } from './keyring.js'
-
-/** The epoch's key a part is sealed with. */
-export type SealLabel = 'packs' | 'index' | 'log' | 'read' | 'checkpoints'
+import type { Keyring, SealLabel } from './keyring.js'
 
 /**
  * Seals and opens the parts of one object with one key. A part is named by its kind (0 to 255) and ordinal (0 to 2^53 − 1);

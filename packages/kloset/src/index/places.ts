@@ -37,6 +37,7 @@ export class Places {
   readonly #packs: Rows
   readonly #counts: Int32Array
   readonly #numbers = new Map<string, number>()
+  readonly #barred = new Set<string>()
 
   constructor(shared?: SharedPlaces) {
     this.#frames = new Rows(frameWords, 14, shared?.frames)
@@ -75,11 +76,13 @@ export class Places {
     this.#numbers.set(key, number)
     this.#counts[frameCount]! += count
     this.#counts[packCount]!++
+    if (this.#barred.has(key)) this.bar(pack.name)
     return first
   }
 
-  /** Marks a pack as one not to rely on. */
+  /** Marks a pack as one not to rely on, also where it is added later. */
   bar(name: Uint8Array): void {
+    this.#barred.add(toHex(name))
     for (let number = 0; number < this.#counts[packCount]!; number++) {
       const page = this.#packs.page(number)!
       const start = this.#packs.start(number)

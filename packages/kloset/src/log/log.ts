@@ -42,6 +42,7 @@ export class CommitLog {
   readonly #followers = new Set<LogEntry[]>()
   #state: LogState = emptyState
   #damage: KlosetError | undefined
+  #doubt: KlosetError | undefined
   #checkpoint = 0
   #damagedCheckpoints: readonly KlosetError[] = []
 
@@ -62,8 +63,7 @@ export class CommitLog {
     if (options.storage.capabilities.list) await log.#openListed({ signal })
     else await log.#readOn({ signal })
     const head = log.#state.position
-    if (head < log.#remembered.position)
-      log.#damage ??= changed(head + 1, 'it was there before, and the log ends here now')
+    if (head < log.#remembered.position) log.#doubt ??= changed(head + 1, 'it was there before, and is not now')
     return log
   }
 
@@ -72,9 +72,12 @@ export class CommitLog {
     return this.#state
   }
 
-  /** The first entry that cannot be used, where there is one: the state is that before it, and nothing is appended. */
+  /**
+   * What is wrong with the log, if something is: an entry that cannot be used, and then the state is that before it; or it is not
+   * the log that is remembered. Nothing is appended.
+   */
   get damage(): KlosetError | undefined {
-    return this.#damage
+    return this.#damage ?? this.#doubt
   }
 
   /** Checkpoints newer than the one used, which could not be read. They do no harm. */
@@ -95,7 +98,7 @@ export class CommitLog {
   /** Why nothing can be appended, if nothing can. */
   get refusal(): KlosetError | undefined {
     const { capabilities, location } = this.#place.storage
-    if (this.#damage !== undefined) return this.#damage
+    if (this.damage !== undefined) return this.damage
     if (this.#state.readOnly !== undefined) {
       return new KlosetError('KLOSET_VERSION', `This store was changed by a newer kloset: ${this.#state.readOnly}`, {
         hint: 'Restoring works; update kloset to write.',
@@ -223,7 +226,7 @@ export class CommitLog {
     await this.#readOn(how)
     const own = ownOf(seen, nonce)
     if (own !== undefined) return { done: own }
-    if (this.#state.position >= position || this.#damage !== undefined) return {}
+    if (this.#state.position >= position || this.damage !== undefined) return {}
     const message = `${entryObject(position)} is said to exist, and cannot be read`
     return { failure: new KlosetError('KLOSET_BUSY', message, { retry: 'later' }) }
   }
@@ -248,7 +251,7 @@ export class CommitLog {
 
   #compare({ position, hash }: { readonly position: number; readonly hash: Bytes }): void {
     if (position !== this.#remembered.position || equalBytes(hash, this.#remembered.hash)) return
-    this.#damage ??= changed(position, 'it is another one than before')
+    this.#doubt ??= changed(position, 'it is another one than before')
   }
 
   /** Runs `act` with a list that every entry read meanwhile is added to, by whichever call. */

@@ -1,8 +1,6 @@
 import { MalformedError } from '../bytes/index.js'
-import { type Codec, codecNumber, codecOfNumber, decompress, looksCompressible } from '../compress/index.js'
+import { type Codec, codecNumber, codecOfNumber, compress, decompress, looksCompressible } from '../compress/index.js'
 import { kernels } from '../kernels/index.js'
-import { KlosetError } from '../errors.js'
-import { runtime } from '../runtime/index.js'
 import { frameHeaderLength, limits } from './limits.js'
 import { Scratch } from './regions.js'
 
@@ -47,19 +45,10 @@ function shrink(codec: Codec, from: number, length: number, to: number, worth: n
   }
   const raw = kernel.heap().subarray(from, from + length)
   if (!looksCompressible(raw)) return 0
-  const stored = codec === 'zstd' ? zstd(raw) : runtime.deflate(raw, 6)
-  if (stored.length > worth) return 0
+  const stored = compress(codec, raw)
+  if (stored === undefined || stored.length > worth) return 0
   kernel.heap().set(stored, to)
   return stored.length
-}
-
-function zstd(raw: Uint8Array): Uint8Array {
-  if (runtime.zstd === undefined) {
-    throw new KlosetError('KLOSET_UNSUPPORTED', 'this runtime cannot write zstd', {
-      hint: 'Use Node 22.15 or later, or write with LZ4; reading zstd works everywhere.',
-    })
-  }
-  return runtime.zstd.compress(raw, 1)
 }
 
 /**

@@ -20,6 +20,8 @@ export interface PackWriterOptions {
   readonly codec: Codec
   /** Takes each sealed pack, as soon as it is full. */
   readonly onPack: (pack: SealedPack) => void
+  /** Gives memory that packs were in before and that is free again, if there is any: fresh memory has to be cleared first. */
+  readonly spare?: () => ArrayBuffer | undefined
 }
 
 /** A finished pack. */
@@ -126,7 +128,7 @@ export class PackWriter {
     const frame = packFrame(this.#options.codec, from, length)
     const plaintext = kernels().heap().subarray(frame.at, frame.at + frame.length)
     if (this.#pack !== undefined && !this.#pack.takes(frame.length, records.count)) this.#closePack()
-    this.#pack ??= new OpenPack(this.#options.keyring, this.#options.packSize)
+    this.#pack ??= new OpenPack(this.#options)
     this.#pack.add(plaintext, length, records)
     if (this.#pack.length >= this.#options.packSize) this.#closePack()
   }
@@ -148,11 +150,14 @@ class OpenPack {
   readonly #records = new Records()
   length: number
 
-  constructor(keyring: Keyring, packSize: number) {
+  constructor({ keyring, packSize, spare }: PackWriterOptions) {
     this.#header = newHeader('pack', keyring.epoch)
     this.#sealer = sealer(keyring, this.#header, 'packs')
     // Room for a usual frame over the size and a usual footer.
-    this.#file = new Uint8Array(packSize + 4 * 1024 * 1024)
+    const usual = packSize + 4 * 1024 * 1024
+    const memory = spare?.()
+    this.#file =
+      memory !== undefined && memory.byteLength >= usual ? new Uint8Array(memory) : new Uint8Array(usual)
     this.#file.set(this.#header.bytes)
     this.length = this.#header.bytes.length
   }

@@ -61,7 +61,7 @@ export class WorkerRestore {
     fallback: (target: Target) => Promise<void>,
   ): Promise<WorkerRestore> {
     const init: RestoreInit = { material: store.keyring.material, module: postedModule(module) }
-    return new WorkerRestore(store, await store.pool.start('restore', init), report, call, fallback)
+    return new WorkerRestore(store, await store.startJobs('restore', init), report, call, fallback)
   }
 
   /** Takes the next entry, in path order. */

@@ -5,7 +5,7 @@ import { wait } from './wait.js'
 
 /** How often and how long to try. */
 export interface RetryPolicy {
-  /** Calls at most, the first included. Default 8: with the other defaults about a minute. */
+  /** Calls at most, the first included. Default 10: with the other defaults up to a minute and a half. */
   readonly attempts?: number
   /** Longest wait before the second attempt, in milliseconds; it doubles from attempt to attempt. Default 250. */
   readonly firstDelay?: number
@@ -80,7 +80,7 @@ async function repeat<T>(
 
 /** Waits before the next attempt, or throws `error` where there is none. */
 async function pause(kind: RequestKind, signal: AbortSignal, policy: RetryPolicy, attempt: number, error: unknown) {
-  const { attempts = 8, firstDelay = 250, longestDelay = 30_000, random = Math.random } = policy
+  const { attempts = 10, firstDelay = 250, longestDelay = 30_000, random = Math.random } = policy
   // An abort may come out as whatever error the cut connection caused.
   signal.throwIfAborted()
   if (attempt >= attempts || !mayPass(error)) throw error

@@ -4,7 +4,7 @@ import type { Keyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
 import { IndexTable } from '../index/index.js'
 import type { CommitLog, SnapshotRecord } from '../log/index.js'
-import type { Pool } from '../runtime/pool.js'
+import type { JobSet, Pool } from '../runtime/pool.js'
 import { BlobReader } from './blobs.js'
 import type { StoreConfig } from './config.js'
 import { type BadSegment, loadFooters, loadSegments } from './load-index.js'
@@ -20,6 +20,7 @@ export class OpenedStore {
   readonly notice: (notice: Notice) => void
   readonly #call: Call
   #index: Promise<LoadedIndex> | undefined
+  #toldInline = false
 
   constructor(parts: {
     readonly storage: Storage
@@ -86,6 +87,18 @@ export class OpenedStore {
       if (this.#index === loading) this.#index = undefined
       throw error
     }
+  }
+
+  /** Starts jobs in the pool; tells where they have to run on this thread because no other can be had. */
+  async startJobs(kind: 'backup' | 'restore' | 'verify', init: unknown): Promise<JobSet> {
+    const jobs = await this.pool.start(kind, init)
+    const { unavailable } = this.pool
+    if (unavailable !== undefined && !this.#toldInline) {
+      this.#toldInline = true
+      const message = `no worker threads can be started, so everything runs on one: ${unavailable.message}`
+      this.notice({ type: 'notice', code: 'workers-unavailable', message })
+    }
+    return jobs
   }
 
   async close(): Promise<void> {

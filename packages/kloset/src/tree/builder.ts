@@ -38,7 +38,7 @@ export class TreeBuilder {
   /**
    * Adds an entry; its bytes are copied. A promise means: wait for it before adding more.
    * @throws RangeError for a key that does not come after the one before, a first key that is not the root's (empty), and a key or
-   * value that is too long
+   * value that is too long; MalformedError for a stat or content that is none
    */
   add(key: Uint8Array, stat: Uint8Array, content: Uint8Array): void | Promise<void> {
     const leaf = this.#levels[0]!

@@ -62,7 +62,7 @@ async function* readPacks(
   report.phase = 'read'
   report.total = { entries: packs.length, bytes: packs.reduce((sum, { size }) => sum + size, 0) }
   const init: VerifyInit = { material: store.keyring.material, index: index.share() }
-  const jobs = await store.pool.start('verify', init)
+  const jobs = await store.startJobs('verify', init)
   const found: Finding[] = []
   let next = 0
   const lane = async (worker: number): Promise<void> => {

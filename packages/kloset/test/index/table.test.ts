@@ -104,6 +104,10 @@ describe('an index table', () => {
       ])
       expect(reader.locateAll(idOf(3)).length).toBe(1)
     }
+    const late = makeSegment({ packs: 1, frames: 1, records: 1, first: 500, name: 3 })
+    table.bar(late.packs[0]!.name)
+    table.add(late)
+    expect([table.has(idOf(500)), table.locateAll(idOf(500)).length]).toEqual([false, 1])
   })
 
   it('lists its packs, each once', () => {

@@ -2,13 +2,22 @@ import { blake3 } from '@noble/hashes/blake3.js'
 import fc from 'fast-check'
 import { type Bytes, concatBytes, toHex } from '../../src/bytes/index.js'
 import { comparePaths } from '../../src/connector/paths.js'
-import { encodeContent, encodeStat, keyOf, type Stat, type StoredContent, TreeBuilder } from '../../src/tree/index.js'
+import {
+  type Extent,
+  encodeContent,
+  encodeStat,
+  keyOf,
+  type NodeKeys,
+  type Stat,
+  type StoredContent,
+  TreeBuilder,
+} from '../../src/tree/index.js'
 
-export const keys = { splitKey: new Uint8Array(32).fill(7), nodeKey: new Uint8Array(32).fill(9) }
+export const keys: NodeKeys = { splitKey: new Uint8Array(32).fill(7), nodeKey: new Uint8Array(32).fill(9) }
 
 /** Nodes by id, and which were read. */
 export class Nodes {
-  readonly map = new Map<string, Bytes>()
+  readonly map: Map<string, Bytes> = new Map()
   reads: string[] = []
 
   readonly write = (id: Bytes, encoded: Bytes): void => {
@@ -104,7 +113,7 @@ const count = fc.oneof(fc.nat(300), fc.maxSafeNat())
 const time = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
 const unsigned = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
 
-export const extent = fc.oneof(
+export const extent: fc.Arbitrary<Extent> = fc.oneof(
   fc.record({ length: fc.integer({ min: 1, max: 16 * 1024 * 1024 }), id: id32 }),
   fc.record({ length: fc.integer({ min: 1, max: 2 ** 45 }), id: fc.constant(undefined) }),
 )

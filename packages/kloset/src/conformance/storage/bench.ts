@@ -1,4 +1,5 @@
 import type { Bytes, Storage, StoredObject } from '../../connector/contract.js'
+import { check } from '../assert.js'
 
 /** What a case works with: clients of one place, and names that nothing else uses. */
 export class Bench {
@@ -55,7 +56,10 @@ export const whole: Parameters<Storage['get']>[1] = { signal: never, range: unde
 /** All that a listing gives, in the order it came. */
 export async function listed(storage: Storage, prefix: string, after?: string): Promise<StoredObject[]> {
   const found: StoredObject[] = []
-  for await (const batch of storage.list(prefix, { signal: never, after })) found.push(...batch)
+  for await (const batch of storage.list(prefix, { signal: never, after })) {
+    check(batch.length >= 1 && batch.length <= 1000, `a batch has 1 to 1,000 items, not ${batch.length}`)
+    for (const { name, size } of batch) found.push({ name, size })
+  }
   return found
 }
 

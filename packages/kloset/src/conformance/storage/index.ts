@@ -1,6 +1,6 @@
 import type { Storage } from '../../connector/contract.js'
 import { checkEqual } from '../assert.js'
-import type { Case, Check } from '../case.js'
+import { type Case, type Check, casesOf } from '../case.js'
 import { abortChecks } from './aborts.js'
 import { Bench } from './bench.js'
 import { listingChecks } from './listing.js'
@@ -32,28 +32,22 @@ export interface StorageConformanceOptions {
 export function storageConformance({ place, expect = {} }: StorageConformanceOptions): readonly Case[] {
   const expected = { write: true, list: true, putIfAbsent: true, ...expect }
   const checks = [declares(expected), ...objectChecks, ...raceChecks, ...listingChecks, ...abortChecks]
-  return checks.map((check) => caseOf(check, place, expected))
-}
-
-function caseOf(check: Check<Bench>, place: () => Promise<Storage>, expected: Required<ExpectedStorage>): Case {
-  const { name, needs, timeout = 30_000 } = check
-  const lacks = lacking(needs, expected)
-  if (lacks !== undefined)
-    return { name: `${name} (skipped: no ${lacks})`, run: async () => {}, timeout, needs, skipped: true }
-  const run = async (): Promise<void> => {
-    const bench = new Bench(place)
-    try {
-      await check.run(bench)
-    } finally {
-      await bench.end()
-    }
-  }
-  return { name, run, timeout, needs, skipped: false }
+  return casesOf(
+    checks,
+    (needs) => lacking(needs, expected),
+    async (run) => {
+      const bench = new Bench(place)
+      try {
+        await run(bench)
+      } finally {
+        await bench.end()
+      }
+    },
+  )
 }
 
 /** Whatever is tried has to be stored first, so that without `write` nothing else can be tried either. */
-function lacking(needs: string | undefined, expected: Required<ExpectedStorage>): string | undefined {
-  if (needs === undefined) return undefined
+function lacking(needs: string, expected: Required<ExpectedStorage>): string | undefined {
   return [needs, 'write'].find((capability) => !expected[capability as keyof ExpectedStorage])
 }
 

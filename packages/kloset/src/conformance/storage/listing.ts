@@ -1,4 +1,4 @@
-import type { Storage, StoredObject } from '../../connector/contract.js'
+import type { Storage } from '../../connector/contract.js'
 import { check, checkEqual } from '../assert.js'
 import type { Check } from '../case.js'
 import { type Bench, eachOf, listed, namesIn, never, pattern, replacing } from './bench.js'
@@ -14,12 +14,7 @@ export const listingChecks: readonly Check<Bench>[] = [
       const expected = Array.from({ length: 5000 }, (_, at) => ({ name: bench.named(scattered(at)), size: at % 7 }))
       await eachOf(expected, ({ name, size }) => storage.put(name, pattern(size), replacing))
       expected.sort((a, b) => (a.name < b.name ? -1 : 1))
-      const found: StoredObject[] = []
-      for await (const batch of storage.list(bench.prefix, { signal: never, after: undefined })) {
-        check(batch.length >= 1 && batch.length <= 1000, `a batch has 1 to 1,000 items, not ${batch.length}`)
-        for (const { name, size } of batch) found.push({ name, size })
-      }
-      checkEqual(found, expected, 'the listing')
+      checkEqual(await listed(storage, bench.prefix), expected, 'the listing')
       for (const at of [0, 998, 999, 1000, 2500, 4998, 4999]) {
         const rest = await namesIn(storage, bench.prefix, expected[at]!.name)
         checkEqual(rest.length, 4999 - at, `how many follow object ${at}`)
@@ -154,25 +149,9 @@ export const listingChecks: readonly Check<Bench>[] = [
   },
 ]
 
-// `-` and `.` sort before `/`, digits and letters after it: what a folder-by-folder listing gets wrong.
-const tricky = [
-  'a-b',
-  'a-b/x',
-  'a.b',
-  'a/m/n',
-  'a/x',
-  'a/x-y',
-  'a/x.y/z',
-  'a0',
-  'aa',
-  'ab/c/d',
-  'ab/c/e',
-  'ab/cc',
-  'b/-',
-  'z',
-]
-  // Where an object and a folder of the same name would meet, only one of them is used.
-  .filter((name, _, all) => !all.some((other) => other.startsWith(`${name}/`)))
+// `-` and `.` sort before `/`, digits and letters after it: what a folder-by-folder listing gets wrong. No object has the name
+// of a folder of another: file systems cannot hold both.
+const tricky = ['a-b/x', 'a.b', 'a/m/n', 'a/x', 'a/x-y', 'a/x.y/z', 'a0', 'aa', 'ab/c/d', 'ab/c/e', 'ab/cc', 'b/-', 'z']
 
 async function withTrickyNames(bench: Bench): Promise<{ storage: Storage; names: string[] }> {
   const storage = await bench.client()

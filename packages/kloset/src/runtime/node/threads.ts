@@ -12,7 +12,7 @@ export function startThread(
   url: URL,
   hear: { response(response: WorkerResponse): void; failure(error: Error): void },
 ): Thread {
-  const worker = new Worker(url, { stdout: false, stderr: false })
+  const worker = new Worker(url)
   worker.on('message', hear.response)
   worker.on('error', hear.failure)
   worker.on('messageerror', hear.failure)

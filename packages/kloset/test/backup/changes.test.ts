@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest'
+import { KlosetError } from '../../src/errors.js'
+import { contents, errorsOf, expected, longAgo, newStore, noise, type Specs, scripted, told, treesOf } from './support.js'
+
+const tree: Specs = {
+  'a/one': noise(5_000, 1),
+  'a/two': noise(20_000, 2),
+  'b/empty': '',
+  'b/three': 'three',
+  link: { type: 'symlink', target: 'a/one' },
+}
+
+describe('what is read', () => {
+  it('everything the first time, and nothing of what did not change the second time', async () => {
+    const { store } = await newStore()
+    const first = scripted(tree)
+    const a = await told(store, first)
+    expect(first.opened.sort()).toEqual(['a/one', 'a/two', 'b/three'])
+    expect(a.result.changes).toEqual({ new: 4, changed: 0, unchanged: 0 })
+    expect(a.result.totals).toMatchObject({ files: 4, directories: 3, others: 1, bytes: 25_005, errors: 0 })
+    const second = scripted(tree)
+    const b = await told(store, second)
+    expect(second.opened).toEqual([])
+    expect(b.result.changes).toEqual({ new: 0, changed: 0, unchanged: 4 })
+    expect(b.result.added).toMatchObject({ chunks: 0, bytes: 0, metadata: 0, objects: 1 })
+    expect(treesOf(b.result)).toEqual(treesOf(a.result))
+    expect(b.result.totals).toEqual(a.result.totals)
+    expect(await contents(store)).toEqual(expected(tree))
+    expect(await errorsOf(store)).toEqual([])
+  })
+
+  it('only what is new or changed', async () => {
+    const { store } = await newStore()
+    await store.backup(scripted(tree))
+    const { 'a/one': _, ...rest } = tree
+    const next: Specs = { ...rest, 'a/two': { content: noise(20_000, 9), mtime: longAgo + 1n }, 'b/four': 'four' }
+    const source = scripted(next)
+    const { result, events } = await told(store, source)
+    expect(source.opened.sort()).toEqual(['a/two', 'b/four'])
+    expect(result.changes).toEqual({ new: 1, changed: 1, unchanged: 2 })
+    expect(events).toEqual(['changed a/two', 'unchanged b/empty', 'new b/four', 'unchanged b/three'])
+    expect(await contents(store)).toEqual(expected(next))
+  })
+
+  it.each([
+    ['size', { size: 4 }],
+    ['mtime', { mtime: longAgo + 1n }],
+    ['ctime', { ctime: longAgo + 1n }],
+    ['inode', { inode: { device: 1n, number: 8n, links: 1 } }],
+    ['version', { version: 'v2' }],
+  ])('a file again whose %s is another', async (_, change) => {
+    const { store } = await newStore()
+    const stat = { content: 'xyz', ctime: longAgo, inode: { device: 1n, number: 7n, links: 1 }, version: 'v1' }
+    // Where both have a change token it alone decides, so it is left out where another change has to show.
+    const base = 'version' in change ? stat : { ...stat, version: undefined }
+    await store.backup(scripted({ file: base }))
+    const again = scripted({ file: { ...base, ...change, ...('size' in change && { content: 'xyzz' }) } })
+    expect((await store.backup(again)).changes).toEqual({ new: 0, changed: 1, unchanged: 0 })
+    expect(again.opened).toEqual(['file'])
+  })
+
+  it('not a file whose change token is the same, whatever its times', async () => {
+    const { store } = await newStore()
+    await store.backup(scripted({ file: { content: 'xyz', version: 'v1' } }))
+    const again = scripted({ file: { content: 'other', version: 'v1', mtime: longAgo + 5n } })
+    expect((await store.backup(again)).changes.unchanged).toBe(1)
+    expect(again.opened).toEqual([])
+  })
+
+  it('not a file of which only mode, owner or attributes changed, and keeps what they are now', async () => {
+    const { store } = await newStore()
+    const a = await store.backup(scripted({ file: { content: 'xyz', mode: 0o600 } }))
+    const next = { content: 'xyz', mode: 0o644, owner: { uid: 5, gid: 6 }, attributes: { 'test.a': 'b' } }
+    const source = scripted({ file: next })
+    const b = await store.backup(source)
+    expect(source.opened).toEqual([])
+    expect(b.changes.unchanged).toBe(1)
+    expect(treesOf(b)).not.toEqual(treesOf(a))
+    expect(await b.snapshot!.stat('file')).toMatchObject({
+      mode: 0o644,
+      owner: { uid: 5, gid: 6 },
+      attributes: { 'test.a': 'b' },
+    })
+    expect(await (await b.snapshot!.open('file')).text()).toBe('xyz')
+  })
+
+  it('a file again that has no times and no token', async () => {
+    const { store } = await newStore()
+    const specs = { file: { content: 'xyz', mtime: undefined } }
+    await store.backup(scripted(specs))
+    const again = scripted(specs)
+    expect((await store.backup(again)).changes.changed).toBe(1)
+    expect(again.opened).toEqual(['file'])
+  })
+
+  it('a file again that changed within the grain of the clock before the last backup, or after it began', async () => {
+    const { store } = await newStore()
+    const specs = { fresh: { content: 'xyz', mtime: BigInt(Date.now() + 60_000) * 1_000_000n }, old: 'abc' }
+    await store.backup(scripted(specs))
+    const again = scripted(specs)
+    const { events } = await told(store, again)
+    expect(again.opened).toEqual(['fresh'])
+    expect(events).toEqual(['changed fresh', 'unchanged old'])
+  })
+
+  it('a file again that changed within a coarse grain of the source', async () => {
+    const { store } = await newStore()
+    const specs = { file: { content: 'xyz', mtime: BigInt(Date.now() - 5_000) * 1_000_000n } }
+    const coarse = { capabilities: { timeGrain: 60_000_000_000n } }
+    await store.backup(scripted(specs, coarse))
+    const again = scripted(specs, coarse)
+    await store.backup(again)
+    expect(again.opened).toEqual(['file'])
+    const fine = scripted(specs)
+    await store.backup(fine)
+    expect(fine.opened).toEqual([])
+  })
+
+  it('a file again that was a directory or a link before', async () => {
+    const { store } = await newStore()
+    await store.backup(scripted({ 'x/inside': 'i', y: { type: 'symlink', target: 'x', size: 1 } }))
+    const next: Specs = { x: 'now a file', y: { content: 'f', size: 1 } }
+    const source = scripted(next)
+    await store.backup(source)
+    expect(source.opened).toEqual(['x', 'y'])
+    expect(await contents(store)).toEqual(expected(next))
+    expect(await errorsOf(store)).toEqual([])
+  })
+
+  it('everything where no parent is wanted', async () => {
+    const { store } = await newStore()
+    const a = await store.backup(scripted(tree))
+    const source = scripted(tree)
+    const b = await store.backup(source, { parent: null })
+    expect(source.opened).toHaveLength(3)
+    expect(b.changes.new).toBe(4)
+    expect(b.snapshot!.parent).toBeUndefined()
+    expect(b.added).toMatchObject({ chunks: 0, bytes: 0 })
+    expect(treesOf(b)).toEqual(treesOf(a))
+  })
+})
+
+describe('the same tree gives the same root', () => {
+  it('whatever the parent was, however its scan was batched, in whichever store session', async () => {
+    const many: Record<string, string> = {}
+    for (let i = 0; i < 3_000; i++) many[`d${i % 7}/file-${i}`] = `content of ${i}`
+    const { store } = await newStore()
+    const direct = await store.backup(scripted(many, { batch: 500 }))
+    const half = Object.fromEntries(Object.entries(many).filter((_, i) => i % 3 > 0))
+    await store.backup(scripted({ ...half, 'd0/gone': 'gone', zzz: 'z' }, { batch: 400 }))
+    const over = await store.backup(scripted(many, { batch: 333 }))
+    expect(over.changes.new).toBe(1_000)
+    const alone = await store.backup(scripted(many, { batch: 1_000 }), { parent: null })
+    expect(treesOf(over)).toEqual(treesOf(direct))
+    expect(treesOf(alone)).toEqual(treesOf(direct))
+    expect(await errorsOf(store)).toEqual([])
+  })
+})
+
+describe('the parent', () => {
+  it('is the latest of the same host and source', async () => {
+    const { store } = await newStore()
+    const a = await store.backup(scripted({ f: 'a' }), { host: 'alpha' })
+    await store.backup(scripted({ f: 'b' }), { host: 'beta' })
+    await store.backup(scripted({ f: 'c' }, { root: '/other' }), { host: 'alpha' })
+    await store.backup(scripted({ f: 'c' }, { origin: 'elsewhere' }), { host: 'alpha' })
+    await store.backup(scripted({ f: 'c' }, { type: 'else' }), { host: 'alpha' })
+    const source = scripted({ f: 'a' })
+    const last = await store.backup(source, { host: 'alpha' })
+    expect(last.snapshot!.parent).toBe(a.snapshot!.id)
+    expect(source.opened).toEqual([])
+  })
+
+  it('can be named, also one of another host', async () => {
+    const { store } = await newStore()
+    const a = await store.backup(scripted({ f: 'a' }), { host: 'alpha' })
+    await store.backup(scripted({ f: { content: 'b', mtime: 5n } }), { host: 'beta' })
+    const source = scripted({ f: 'a' })
+    const last = await store.backup(source, { host: 'beta', parent: a.snapshot!.id.slice(0, 8) })
+    expect(last.changes.unchanged).toBe(1)
+    await expect(store.backup(source, { parent: 'ffff' })).rejects.toMatchObject({ code: 'KLOSET_SNAPSHOT_NOT_FOUND' })
+  })
+})
+
+describe('what a snapshot says of itself', () => {
+  it('tags once each, name, host and user', async () => {
+    const { store } = await newStore()
+    const { snapshot } = await store.backup(scripted(tree), {
+      tags: ['daily', 'x', 'daily'],
+      name: 'before the upgrade',
+      host: 'web1',
+      user: 'ann',
+    })
+    const found = await store.snapshot('latest')
+    expect(found.id).toBe(snapshot!.id)
+    expect(found).toMatchObject({ tags: ['daily', 'x'], name: 'before the upgrade', host: 'web1', user: 'ann' })
+    expect(found.sources).toMatchObject([{ type: 'test', origin: 'here', root: '/data', at: '' }])
+  })
+})
+
+describe('a dry run', () => {
+  it('says what would be stored and stores nothing', async () => {
+    const { store, place } = await newStore()
+    await store.backup(scripted(tree))
+    const before = [...place.keys()].sort()
+    const next = { ...tree, 'b/more': noise(30_000, 5), 'a/one': { content: noise(5_000, 1), mtime: longAgo + 9n } }
+    const dry = await store.backup(scripted(next), { dryRun: true })
+    expect([...place.keys()].sort()).toEqual(before)
+    expect(dry.snapshot).toBeUndefined()
+    expect(dry.changes).toEqual({ new: 1, changed: 1, unchanged: 3 })
+    expect(dry.added).toMatchObject({ bytes: 30_000, stored: 0, objects: 0 })
+    const wet = await store.backup(scripted(next))
+    expect(wet.changes).toEqual(dry.changes)
+    expect(wet.totals).toEqual(dry.totals)
+    expect(wet.added).toMatchObject({ chunks: dry.added.chunks, bytes: dry.added.bytes, metadata: dry.added.metadata })
+  })
+
+  it('works where nothing may be written', async () => {
+    const { store, place } = await newStore()
+    await store.backup(scripted(tree))
+    const { memoryStorage } = await import('../../src/storage/memory.js')
+    const { openStore } = await import('../../src/open.js')
+    const { engine } = await import('./support.js')
+    const readOnly = await openStore(memoryStorage({ place, capabilities: { write: false } }), {
+      unlock: { plaintext: true },
+      engine,
+    })
+    expect((await readOnly.backup(scripted({ ...tree, more: 'm' }), { dryRun: true })).changes.new).toBe(1)
+    await expect(readOnly.backup(scripted(tree))).rejects.toSatisfy(
+      (error) => error instanceof KlosetError && error.code === 'KLOSET_READ_ONLY',
+    )
+  })
+})
