@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { KlosetError, type Storage } from 'kloset/connector'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { listObjects } from './listing.js'
@@ -23,7 +23,7 @@ export async function fsStorage(path: string, options: FsStorageOptions = {}): P
   const { mode = 'write', signal } = options
   signal?.throwIfAborted()
   const root = resolve(path)
-  if (mode === 'create') await attempt('create', root, () => mkdir(root, { recursive: true, mode: 0o700 }))
+  if (mode === 'create') await attempt('create', root, () => makeRoot(root))
   await attempt('open', root, async () => {
     if (!(await stat(root)).isDirectory()) throw notAFolder(root)
   })
@@ -173,6 +173,13 @@ class FsStorage implements Storage {
 
 // Without waiting: a FIFO put in the place of an object must not hang the reader.
 const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+/** Makes the folder and those above it, so that they survive a power cut as what is put into them does. */
+async function makeRoot(root: string): Promise<void> {
+  const first = await mkdir(root, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let folder = root; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder))
+}
 
 /** Cleans up after writers that crashed; returns whether hard links work here. */
 async function prepare(root: string): Promise<boolean> {

@@ -101,6 +101,7 @@ for (const [name, open] of Object.entries(writers))
         'a/',
         'x\0y',
         'a\0/x',
+        'x\ud800',
         '',
       ]) {
         await expect(writer.write(aFile(path), 'evil'), path).rejects.toMatchObject(unsafe)
