@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
-import { type FileHandle, link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { KlosetError, type Storage } from 'kloset/connector'
+import { makeRoot, syncFolder, using, writeSynced } from './durable.js'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { listObjects } from './listing.js'
 import { checkObjectName, temporaryFolder } from './object-names.js'
@@ -174,13 +175,6 @@ class FsStorage implements Storage {
 // Without waiting: a FIFO put in the place of an object must not hang the reader.
 const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
-/** Makes the folder and those above it, so that they survive a power cut as what is put into them does. */
-async function makeRoot(root: string): Promise<void> {
-  const first = await mkdir(root, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let folder = root; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder))
-}
-
 /** Cleans up after writers that crashed; returns whether hard links work here. */
 async function prepare(root: string): Promise<boolean> {
   const folder = `${root}/${temporaryFolder}`
@@ -213,46 +207,6 @@ async function publish(temporary: string, path: string, ifAbsent: boolean): Prom
     if (ifAbsent && systemCode(error) === 'EEXIST') return 'exists'
     throw error
   }
-}
-
-async function writeSynced(path: string, body: Uint8Array, signal: AbortSignal): Promise<void> {
-  await using(open(path, 'wx', 0o600), async (file) => {
-    let written = 0
-    while (written < body.length) {
-      signal.throwIfAborted()
-      const { bytesWritten } = await file.write(body, written, body.length - written, written)
-      written += bytesWritten
-    }
-    signal.throwIfAborted()
-    await file.sync()
-  })
-}
-
-async function syncFolder(path: string): Promise<void> {
-  // Windows cannot open folders; NTFS journals names by itself.
-  if (process.platform === 'win32') return
-  await using(open(path, constants.O_RDONLY | constants.O_DIRECTORY), async (folder) => {
-    await folder.sync().catch((error) => {
-      // Some network file systems have no such call, and store names before they answer.
-      if (!noFolderSync.has(systemCode(error) ?? '')) throw error
-    })
-  })
-}
-
-const noFolderSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
-
-async function using<T>(opening: Promise<FileHandle>, work: (file: FileHandle) => Promise<T>): Promise<T> {
-  const file = await opening
-  let result: T
-  try {
-    result = await work(file)
-  } catch (error) {
-    await file.close().catch(() => {})
-    throw error
-  }
-  // A close that fails can be a write that failed (NFS reports a full disk here).
-  await file.close()
-  return result
 }
 
 async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {

@@ -66,6 +66,7 @@ export class OpenStore implements Store {
 
   async *check(options: CheckOptions = {}): AsyncGenerator<Finding> {
     const call = this.#call(options.signal)
+    await this.#store.log.refresh(call)
     const wanted: StoredSnapshot[] = []
     if (options.snapshots !== undefined) for (const name of options.snapshots) wanted.push(await this.#stored(name, call))
     else for (const record of this.#store.records) wanted.push(this.#view(record, call))

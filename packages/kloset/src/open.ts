@@ -1,5 +1,5 @@
 import type { CreateOptions, Notice, OpenOptions, Store } from './api.js'
-import { toHex } from './bytes/index.js'
+import { equalBytes, toHex } from './bytes/index.js'
 import { type Call, type ConnectOptions, type Connector, Registry, type Storage } from './connector/index.js'
 import { createKeyMaterial, createKeyring, createSlot, defaultCosts, epochObject, type Keyring, sealEpoch } from './crypto/index.js'
 import { poolOf } from './engine.js'
@@ -11,7 +11,7 @@ import { environment } from './runtime/system.js'
 import { retrying } from './storage/index.js'
 import { decodeConfig, encodeConfig, type StoreConfig, verifyConfig } from './store/config.js'
 import { OpenedStore } from './store/opened.js'
-import { putTwice, readIfThere, readTwice } from './store/twice.js'
+import { copyOf, putTwice, readIfThere, readTwice } from './store/twice.js'
 import { unlockStore } from './store/unlocking.js'
 
 /**
@@ -42,10 +42,16 @@ export async function createStore(at: string | Storage, options: CreateOptions):
     }
     // Checks all of it before anything is written.
     const bytes = encodeConfig(config, keyring.configKey)
-    if (!('plaintext' in options.unlock)) await putSlot(storage, keyring, options.unlock, options, call)
+    const slot = 'plaintext' in options.unlock ? undefined : await putSlot(storage, keyring, options.unlock, options, call)
     // The config comes last: where it is, the store is whole. Of two who create at once, one is told.
-    if ((await putTwice(storage, 'config', bytes, { ...call, ifAbsent: storage.capabilities.putIfAbsent })) === 'exists') {
-      throw alreadyThere(storage)
+    const ifAbsent = storage.capabilities.putIfAbsent
+    if ((await putTwice(storage, 'config', bytes, { ...call, ifAbsent })) === 'exists') {
+      const there = await readIfThere(storage, 'config', call)
+      // It is our own where the answer to a first try was lost.
+      if (there === undefined || !equalBytes(there, bytes)) {
+        await giveWay(storage, there, slot, call)
+        throw alreadyThere(storage)
+      }
     }
     return await openWith(storage, config, keyring, registry, options, 'write', call)
   } catch (error) {
@@ -65,22 +71,21 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
   const mode = options.mode ?? 'write'
   const storage = await openStorage(registry, at, options.options, mode, call)
   try {
-    const read = await readTwice(storage, 'config', call, decodeConfig)
-    if (read === undefined) throw noStore(storage.location)
-    const unlocked = await unlockStore(storage, read.value, options.unlock, call)
-    const { keyring } = unlocked
-    // Only now can it be told whether the config is the one that was written.
-    const verified = await readTwice(storage, 'config', call, (bytes) => {
+    const read = await readTwice(storage, 'config', call, async (bytes) => {
       const config = decodeConfig(bytes)
-      verifyConfig(bytes, keyring.configKey)
-      return config
+      const unlocked = await unlockStore(storage, config, options.unlock, call)
+      // Only now can it be told whether the config is the one that was written.
+      verifyConfig(bytes, unlocked.keyring.configKey)
+      return { config, ...unlocked }
     })
+    if (read === undefined) throw noStore(storage.location)
+    const { config, keyring, damaged } = read.value
     const notice = options.onNotice?.bind(options)
-    for (const { object, error } of verified?.bad ?? []) {
+    for (const { object, error } of read.bad) {
       notice?.({ type: 'notice', code: 'copy-used', message: `${object}: ${(error as Error).message}; the other copy is used` })
     }
-    for (const error of unlocked.damaged) notice?.({ type: 'notice', code: 'copy-used', message: error.message })
-    return await openWith(storage, verified!.value, keyring, registry, options, mode, call)
+    for (const error of damaged) notice?.({ type: 'notice', code: 'copy-used', message: error.message })
+    return await openWith(storage, config, keyring, registry, options, mode, call)
   } catch (error) {
     await storage.close().catch(() => undefined)
     throw error
@@ -119,6 +124,7 @@ async function openWith(
   const log = await CommitLog.open({ storage, keyring, writer: runtime.randomBytes(16), ...call })
   const pool = poolOf(options.engine)
   const notice = (each: Notice): void => options.onNotice?.(each)
+  if (log.damage !== undefined) notice({ type: 'notice', code: 'log-damaged', message: log.damage.message })
   const writable = mode === 'write' && storage.capabilities.write
   // Verbs bring their own signals: that of opening must not end what is done later.
   const store = new OpenedStore({ storage, config, keyring, log, pool, writable, notice, call: callOf(undefined) })
@@ -141,22 +147,36 @@ async function openStorage(
   }
 }
 
-/** Writes what unlocks the store: a slot, and the keys of epoch 0 sealed to it. */
+/** Writes what unlocks the store: a slot, and the keys of epoch 0 sealed to it. Gives the names of both. */
 async function putSlot(
   storage: Storage,
   keyring: Keyring,
   secret: Exclude<CreateOptions['unlock'], { plaintext: true }>,
   { label, argon2 }: CreateOptions,
   call: Call,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { storeId, secret: storeSecret, epochs } = keyring.material
   const slot = await createSlot({ storeId, slotsKey: keyring.slotsKey, secret, label: label ?? '', created: Date.now(), costs: { ...defaultCosts, ...argon2 } })
   const sealed = await sealEpoch({ storeId, epoch: 0, slot: slot.id }, slot.publicKey, {
     master: epochs[0]!,
     secret: storeSecret,
   })
-  await putTwice(storage, epochObject(0, slot.id), sealed, { ...call, ifAbsent: false })
-  await putTwice(storage, `keys/${slot.id}`, slot.bytes, { ...call, ifAbsent: false })
+  const names = [epochObject(0, slot.id), `keys/${slot.id}`] as const
+  await putTwice(storage, names[0], sealed, { ...call, ifAbsent: false })
+  await putTwice(storage, names[1], slot.bytes, { ...call, ifAbsent: false })
+  return names
+}
+
+/** Another creator was first: its config gets its copy back, and what this one wrote to unlock its own store goes. */
+async function giveWay(
+  storage: Storage,
+  config: Uint8Array | undefined,
+  written: readonly string[] | undefined,
+  call: Call,
+): Promise<void> {
+  const tier = 'hot'
+  if (config !== undefined) await storage.put(copyOf('config'), new Uint8Array(config), { ...call, ifAbsent: false, tier })
+  if (written !== undefined) await storage.remove(written.flatMap((name) => [name, copyOf(name)]), call)
 }
 
 /** Whether there is something of a store without a config: then it is damaged, not absent, and must not be written over. */

@@ -55,6 +55,7 @@ export class Files {
   /** Starts on a file; its slot gets its content later. A promise means: wait for it before going on with the scan. */
   add(slot: Slot, view: EntryView, entry?: Entry): void | Promise<void> {
     const { size } = decodeStat(view.stat)
+    this.#options.report.found.bytes += size ?? 0
     if (size === 0) {
       slot.content = emptyContent
       this.#options.report.files++
@@ -77,6 +78,7 @@ export class Files {
   /** Sends the files that were gathered. */
   send(): void {
     if (this.#slots.length === 0) return
+    this.#options.report.current = pathFromBytes(this.#slots[0]!.key)
     const records = this.#batch.finish()
     const slots = this.#slots
     this.#batch = new RecordWriter()
@@ -103,6 +105,7 @@ export class Files {
   /** One worker finds the cut points, which depend on those before; all of them read and store what is between. */
   async #large(slot: Slot, view: EntryView): Promise<void> {
     const { workers, number, lists, room } = this.#options
+    this.#options.report.current = pathFromBytes(slot.key)
     const list = new ListBuilder(lists)
     const record = view.record.slice()
     const ranges: Promise<StoredReply>[] = []
@@ -145,6 +148,7 @@ export class Files {
   /** Reads a file through the source's own `read`: cut on this thread, stored by the workers. */
   async #stream(slot: Slot, entry: Entry): Promise<void> {
     const { source, call, workers, number, sizes, keyring, lists, room } = this.#options
+    this.#options.report.current = entry.path
     const list = new ListBuilder(lists)
     const pieces = new Pieces(createChunker({ sizes, gear: keyring.gear }), sizes.max)
     const store = async (most: number): Promise<void> => {

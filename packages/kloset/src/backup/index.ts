@@ -88,6 +88,12 @@ class BackupSession {
     const loaded = await this.#store.loaded()
     const host = this.#options.host ?? hostName()
     const parents = this.#sources.map((source) => parentOf(this.#store.records, source, host, this.#options.parent))
+    if (typeof this.#options.parent === 'string' && parents.every((parent) => parent === undefined)) {
+      throw new KlosetError('KLOSET_SNAPSHOT_NOT_FOUND', `snapshot ${this.#options.parent} has none of these sources`, {
+        context: { snapshot: this.#options.parent },
+        hint: 'Give a snapshot of the same folders, or leave the parent out: the latest that fits is found by itself.',
+      })
+    }
     const adopted = this.#stores ? await adopt(this.#store, loaded, this.#uploads, this.#call) : { segments: [], packs: 0 }
     if (adopted.packs > 0) {
       const message = `${adopted.packs} packs that an interrupted backup stored are used`
@@ -163,10 +169,26 @@ class BackupSession {
     const scan = scansThere ? scanThere(() => workers.scan(number)) : scanHere(source, call)
     const fetch = (id: Uint8Array): Promise<Bytes> => blobs.node(id, call)
     try {
-      return await backupSource({ source, scan, files, slots, report, signal: call.signal, parent, fetch })
+      return await backupSource({
+        source,
+        scan,
+        files,
+        slots,
+        report,
+        signal: call.signal,
+        scanned: () => this.#scanEnded(number),
+        parent,
+        fetch,
+      })
     } finally {
       await slots.abandon()
     }
+  }
+
+  #scanEnded(number: number): void {
+    const isLast = number === this.#sources.length - 1
+    this.#report.scanned = isLast
+    if (isLast) this.#report.phase = 'read'
   }
 
   #metadataWriter(): PackWriter {

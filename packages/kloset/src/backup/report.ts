@@ -22,6 +22,9 @@ export class BackupReport {
   objects = 0
   phase: Progress['phase'] = 'scan'
   current: string | undefined
+  /** Entries and bytes to read that the scans found so far; a total once they are at their end. */
+  readonly found = { entries: 0, bytes: 0 }
+  scanned = false
   readonly #options: BackupOptions
   readonly #started = Date.now()
   #told = 0
@@ -71,7 +74,7 @@ export class BackupReport {
       entries: this.entries,
       files: this.files,
       bytes: this.bytes,
-      total: undefined,
+      total: this.scanned ? { ...this.found } : undefined,
       failed: this.failedCount,
       stored: this.stored,
       current: this.current,

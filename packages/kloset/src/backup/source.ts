@@ -23,6 +23,8 @@ export interface SourceBackup {
   readonly slots: Slots
   readonly report: BackupReport
   readonly signal: AbortSignal
+  /** Told when the scan is at its end. */
+  readonly scanned: () => void
   /** The tree of the same source in the parent snapshot, and when that backup began, in ms. */
   readonly parent: { readonly tree: Uint8Array; readonly time: number } | undefined
   readonly fetch: FetchNode
@@ -38,6 +40,8 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
   const parent = options.parent === undefined ? undefined : new TreeCursor(options.parent.tree, options.fetch)
   await parent?.first()
   for await (const reply of scan) {
+    report.found.entries += reply.count
+    if (reply.done) options.scanned()
     for (const { path, error } of reply.failures) {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
       report.fail(path, errorOfPosted(error))

@@ -74,10 +74,12 @@ export class PackWriter {
       this.#sealFrame(from, length, records)
       return
     }
+    // Closing a frame may grow kernel memory, and that detaches `ids` where it is a view of it.
+    const id = ids.slice(idAt, idAt + 32)
     const end = this.#gather.at + this.#length
     const to = from === end ? from : this.space(length)
     if (to !== from) kernels().heap().copyWithin(to, from, from + length)
-    this.#records.add(ids, idAt, to - this.#gather.at, length)
+    this.#records.add(id, 0, to - this.#gather.at, length)
     this.#length = to - this.#gather.at + length
     if (this.#length >= this.#options.frameSize || this.#records.count >= mostRecords) this.#closeFrame()
   }

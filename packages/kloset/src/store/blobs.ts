@@ -1,7 +1,7 @@
 import { type Bytes, equalBytes, toHex } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
-import { isKlosetError, KlosetError } from '../errors.js'
+import { isKlosetError, KlosetError, type KlosetErrorCode } from '../errors.js'
 import { keyedBlake3 } from '../hash/index.js'
 import type { FrameRef, IndexTable } from '../index/index.js'
 import { PackOpener, packObject } from '../pack/index.js'
@@ -52,7 +52,7 @@ export class BlobReader {
           context: { object: packObject(place.frame.pack), id: toHex(id) },
         })
       } catch (error) {
-        if (!isKlosetError(error, 'KLOSET_PACK_CORRUPT') && !isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+        if (!isKlosetError(error) || !unusable.includes(error.code)) throw error
         failure ??= error
       }
     }
@@ -108,6 +108,9 @@ export class BlobReader {
     return opener.frameBytes(ref.ordinal, sealed, ref.rawLength)
   }
 }
+
+/** What a pack fails with that is damaged or gone; a version that is not known may be damage as well. */
+const unusable: readonly KlosetErrorCode[] = ['KLOSET_PACK_CORRUPT', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION']
 
 /** The header of every pack this format version makes. */
 const headerBytes = 46

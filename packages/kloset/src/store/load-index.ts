@@ -62,8 +62,9 @@ export async function loadFooters(storage: Storage, keyring: Keyring, table: Ind
             table.add(segmentOf(contents, contents.class))
             found++
           } catch (error) {
-            // A pack whose footer is damaged too: what it holds will be reported missing, file by file.
-            if (!isKlosetError(error, 'KLOSET_PACK_CORRUPT') && !isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+            // A pack that is damaged too: what it holds will be reported missing, file by file.
+            const codes = ['KLOSET_PACK_CORRUPT', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION']
+            if (!isKlosetError(error) || !codes.includes(error.code)) throw error
           }
         }),
       )

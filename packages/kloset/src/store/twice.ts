@@ -1,4 +1,4 @@
-import type { Bytes } from '../bytes/index.js'
+import { type Bytes, equalBytes } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
 import { isKlosetError, KlosetError } from '../errors.js'
 
@@ -26,7 +26,7 @@ export interface BadCopy {
 
 /**
  * Reads an object that is stored twice: `use` says what is in it, or throws where it is damaged. The second copy is read only
- * where the first is missing or damaged. Undefined where there is neither.
+ * where the first is missing or damaged, which a version that is not known may be a sign of. Undefined where there is neither.
  */
 export async function readTwice<T>(
   storage: Storage,
@@ -35,16 +35,19 @@ export async function readTwice<T>(
   use: (bytes: Uint8Array) => T | Promise<T>,
 ): Promise<{ readonly value: T; readonly bad: readonly BadCopy[] } | undefined> {
   const bad: BadCopy[] = []
+  let before: Uint8Array | undefined
   for (const object of [name, copyOf(name)]) {
     const bytes = await readIfThere(storage, object, how)
     if (bytes === undefined) {
       bad.push({ object, error: new KlosetError('KLOSET_NOT_FOUND', `${object} is missing`, { context: { object } }) })
       continue
     }
+    if (before !== undefined && equalBytes(before, bytes)) break
+    before = bytes
     try {
       return { value: await use(bytes), bad }
     } catch (error) {
-      if (isKlosetError(error, 'KLOSET_VERSION') || !isKlosetError(error) || !error.code.endsWith('_CORRUPT')) throw error
+      if (!isKlosetError(error) || !(error.code.endsWith('_CORRUPT') || error.code === 'KLOSET_VERSION')) throw error
       bad.push({ object, error })
     }
   }

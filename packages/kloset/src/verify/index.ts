@@ -1,7 +1,7 @@
 import type { CheckOptions, Finding } from '../api.js'
 import type { Call } from '../connector/index.js'
 import { StoredSnapshot } from '../snapshot/index.js'
-import type { OpenedStore } from '../store/opened.js'
+import { LoadedIndex, type OpenedStore } from '../store/opened.js'
 import { checkFoundation } from './foundation.js'
 import { finding } from './findings.js'
 import { checkLog } from './log.js'
@@ -22,6 +22,7 @@ export async function* check(
   options: CheckOptions,
   call: Call,
 ): AsyncGenerator<Finding> {
+  checkRead(options.read)
   const report = new CheckReport(options)
   for await (const found of steps(store, snapshots, options, report, call)) {
     if (found.level === 'error') report.findings++
@@ -29,6 +30,14 @@ export async function* check(
   }
   report.phase = 'done'
   report.tell(true)
+}
+
+function checkRead(read: CheckOptions['read']): void {
+  if (typeof read !== 'object') return
+  const { percent, round } = read
+  // A part that is never due would be a check that finds nothing.
+  if (!(percent > 0 && percent <= 100)) throw new RangeError('a part to read is more than 0 and at most 100 percent')
+  if (!Number.isSafeInteger(round) || round < 0) throw new RangeError('a round is a whole number, at least 0')
 }
 
 async function* steps(
@@ -40,7 +49,10 @@ async function* steps(
 ): AsyncGenerator<Finding> {
   yield* checkFoundation(store, call)
   yield* checkLog(store, call)
-  const { table, blobs, bad } = await store.loaded()
+  // Anew, not what the store has in memory: the objects may have been damaged since they were read.
+  const index = new LoadedIndex(store.storage, store.keyring)
+  await index.follow(store.log.state.segments, (notice) => options.onEvent?.(notice), call)
+  const { table, blobs, bad } = index
   for (const { name, error } of bad) {
     const object = `index/${name}`
     const missing = error.code === 'KLOSET_NOT_FOUND'

@@ -3,7 +3,7 @@ import { equalBytes, toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { checkpointObject, decodeCheckpoint, entryObject, type LogEntry } from '../log/index.js'
-import { listedEntries, readEntry } from '../log/reading.js'
+import { listedEntries, readEntries } from '../log/reading.js'
 import type { OpenedStore } from '../store/opened.js'
 import { readIfThere } from '../store/twice.js'
 import { namesUnder } from '../store/unlocking.js'
@@ -16,12 +16,12 @@ export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<
   const hashes = new Map<number, Uint8Array>()
   let expected = 1
   let before: LogEntry | undefined
-  for (const position of [...(await listedEntries(place, 1, call)).keys()].sort((a, b) => a - b)) {
+  const listed = await listedEntries(place, 1, call)
+  for (const position of [...listed.keys()].sort((a, b) => a - b)) {
     if (position > expected) yield finding('log-gap', entryObject(expected), gap(expected, position))
-    const entry = await readEntry(place, position, call)
+    const [entry] = await readEntries(place, position, position, listed, call)
     if (entry === undefined || isKlosetError(entry)) {
-      const object = entryObject(position)
-      if (entry !== undefined) yield finding('log-corrupt', object, entry.message)
+      yield finding('log-corrupt', entryObject(position), entry!.message)
       before = undefined
     } else {
       const follows = position === 1 ? new Uint8Array(32) : before?.hash
@@ -34,7 +34,18 @@ export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<
     }
     expected = position + 1
   }
+  yield* checkHead(store, expected, hashes)
   yield* checkCheckpoints(store, hashes, call)
+}
+
+/** Whether the newest entry that this client knows is still there, as it was. */
+function* checkHead(store: OpenedStore, end: number, hashes: ReadonlyMap<number, Uint8Array>): Generator<Finding> {
+  const { position, hash } = store.log.state
+  const object = entryObject(position)
+  if (position >= end) yield finding('log-gap', entryObject(end), gap(end, position + 1))
+  const now = hashes.get(position)
+  if (now === undefined || equalBytes(now, hash)) return
+  yield finding('log-corrupt', object, `${object} is another one than when it was read before`)
 }
 
 async function* checkCheckpoints(

@@ -3,7 +3,7 @@ import type { Bytes } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { IndexedPack, IndexTable } from '../index/index.js'
-import { packObject } from '../pack/index.js'
+import { limits, packObject } from '../pack/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { isPack } from '../store/footers.js'
 import { finding } from './findings.js'
@@ -25,29 +25,40 @@ export async function* checkPacks(
     for (const { name, size } of batch) if (isPack(name)) sizes.set(name, size)
   }
   const present: IndexedPack[] = []
+  const indexed = new Set<string>()
   for (const pack of index.packs()) {
     const object = packObject(pack.name)
     const size = sizes.get(object)
-    sizes.delete(object)
-    if (size === pack.size) {
-      present.push(pack)
+    if (indexed.has(object)) yield finding('index-mismatch', object, `segments of the index disagree about ${object}`)
+    indexed.add(object)
+    if (size === undefined) {
+      lost.pack(pack.name)
+      yield finding('pack-missing', object, `${object} is missing`)
       continue
     }
-    lost.pack(pack.name)
-    if (size === undefined) yield finding('pack-missing', object, `${object} is missing`)
-    else yield finding('pack-size', object, `${object} has ${size} bytes instead of ${pack.size}`)
+    if (size !== pack.size) {
+      loseBeyond(pack, size, lost)
+      yield finding('pack-size', object, `${object} has ${size} bytes instead of ${pack.size}`)
+    }
+    if (size <= limits.pack) present.push(pack)
   }
-  if (sizes.size > 0) {
-    const [example] = sizes.keys()
-    yield finding('orphan-pack', example!, `${sizes.size} packs are not part of the index, such as ${example}`)
+  const orphans = [...sizes.keys()].filter((object) => !indexed.has(object))
+  if (orphans.length > 0) {
+    const text = `${orphans.length} packs are not part of the index, such as ${orphans[0]}`
+    yield finding('orphan-pack', orphans[0]!, text)
   }
   if (read !== 'structure') yield* readPacks(store, index, lost, due(present, read), report, call)
+}
+
+/** Of a pack that was cut off, the frames before its end may still be whole. */
+function loseBeyond({ name, frames }: IndexedPack, size: number, lost: Lost): void {
+  for (let i = 0; i < frames.length; i += 3) if (frames[i]! + frames[i + 1]! > size) lost.frame(name, i / 3)
 }
 
 /** The packs that are read: all, or those whose turn it is by their names. */
 function due(packs: readonly IndexedPack[], read: Exclude<CheckOptions['read'], undefined | 'structure'>): IndexedPack[] {
   if (read === 'all') return [...packs]
-  const rounds = Math.max(1, Math.ceil(100 / read.percent))
+  const rounds = Math.ceil(100 / read.percent)
   return packs.filter(({ name }) => (name[0]! * 65_536 + name[1]! * 256 + name[2]!) % rounds === read.round % rounds)
 }
 

@@ -44,7 +44,8 @@ export class TreeCheck {
   async *check(snapshot: StoredSnapshot): AsyncGenerator<Finding> {
     const { errors } = snapshot.totals
     if (errors > 0) {
-      const text = `${errors} entries of snapshot ${snapshot.id.slice(0, 8)} could not be read when it was made`
+      const entries = errors === 1 ? 'An entry' : `${errors} entries`
+      const text = `${entries} of snapshot ${snapshot.id.slice(0, 8)} could not be read when it was made`
       yield finding('entry-error', snapshot.id, text)
     }
     const lost = new Map<string, { code: 'chunk-missing' | 'chunk-length'; snapshot: string; paths: string[]; count: number }>()
@@ -59,8 +60,9 @@ export class TreeCheck {
       }
     }
     for (const { code, paths, count } of lost.values()) {
-      const what = code === 'chunk-missing' ? 'cannot be read' : 'have another length than their chunks'
-      const message = `${count} files of snapshot ${snapshot.id.slice(0, 8)} ${what}, such as ${paths[0]}`
+      const what = code === 'chunk-missing' ? 'cannot be read' : 'cannot be read at full length'
+      const files = count === 1 ? 'A file' : `${count} files`
+      const message = `${files} of snapshot ${snapshot.id.slice(0, 8)} ${what}${count === 1 ? ':' : ', such as'} ${paths[0]}`
       const affects = paths.map((path) => ({ snapshot: snapshot.id, path }))
       yield finding(code, snapshot.id, message, affects)
     }
