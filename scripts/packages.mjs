@@ -1,5 +1,5 @@
 // Checks the packages as they would be published: packs each one, looks into the tarball, and uses it as a stranger would.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { output, pnpm, root, run, runQuietly, temporaryFolder } from './run.mjs'
 
@@ -39,14 +39,17 @@ function holdsOnlyWhatItShould({ tarball, name }) {
     .trim()
     .split('\n')
     .map((file) => file.replace(/^package\//, ''))
-  const odd = files.filter((file) => !/^(package\.json|README\.md|LICENSE|dist\/.+)$/.test(file))
-  const missing = ['package.json', 'README.md', 'LICENSE'].filter((file) => !files.includes(file))
   const manifest = output('tar', ['-xzOf', tarball, 'package/package.json'])
-  const links = /"(workspace|link|file):/.test(manifest)
-  console.log(
-    `${name}: ${files.length} files${odd.length > 0 ? `, unexpected: ${odd.join(', ')}` : ''}${missing.length > 0 ? `, missing: ${missing.join(', ')}` : ''}${links ? ', refers to a package of this workspace' : ''}`,
-  )
-  return odd.length === 0 && missing.length === 0 && !links
+  const complaints = [
+    ...files
+      .filter((file) => !/^(package\.json|README\.md|LICENSE|dist\/.+)$/.test(file))
+      .map((file) => `holds ${file}`),
+    ...['package.json', 'README.md', 'LICENSE'].filter((file) => !files.includes(file)).map((file) => `lacks ${file}`),
+    ...(/"(workspace|link|file):/.test(manifest) ? ['refers to a package of this workspace'] : []),
+  ]
+  console.log(`${name}: ${files.length} files, ${Math.ceil(statSync(tarball).size / 1000)} kB packed`)
+  for (const complaint of complaints) console.error(`  it ${complaint}`)
+  return complaints.length === 0
 }
 
 function useThem() {

@@ -7,7 +7,11 @@ import { systemCode } from './errors.js'
 export async function makeRoot(root: string): Promise<void> {
   const first = await mkdir(root, { recursive: true, mode: 0o700 })
   if (first === undefined) return
-  for (let folder = root; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder))
+  for (let folder = root; folder.length >= first.length; folder = dirname(folder))
+    await syncFolder(dirname(folder)).catch((error) => {
+      // A folder one may write into and not read: drop boxes are like that.
+      if (systemCode(error) !== 'EACCES') throw error
+    })
 }
 
 /** Writes a new file and syncs it to the disk. */

@@ -103,14 +103,22 @@ export class OpenStore implements Store {
   }
 
   #view(record: StoredSnapshot['record'], call: Call): StoredSnapshot {
-    const context: SnapshotContext = { storeId: this.#store.id, call, blobs: () => this.#store.blobs() }
+    const blobs = async (): ReturnType<OpenedStore['blobs']> => {
+      this.#requireOpen()
+      return this.#store.blobs()
+    }
+    const context: SnapshotContext = { storeId: this.#store.id, call, blobs }
     return new StoredSnapshot(record, context)
   }
 
   #call(signal: AbortSignal | undefined): Call {
-    if (this.#closed) throw new TypeError('the store is closed')
+    this.#requireOpen()
     signal?.throwIfAborted()
     return { signal: signal ?? neverAborted }
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new TypeError('the store is closed')
   }
 }
 

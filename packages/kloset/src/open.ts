@@ -73,7 +73,7 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
   try {
     const read = await readTwice(storage, 'config', call, async (bytes) => {
       const config = decodeConfig(bytes)
-      const unlocked = await unlockStore(storage, config, options.unlock, call)
+      const unlocked = await unlockStore(storage, config, options.unlock, poolOf(options.engine), call)
       // Only now can it be told whether the config is the one that was written.
       verifyConfig(bytes, unlocked.keyring.configKey)
       return { config, ...unlocked }

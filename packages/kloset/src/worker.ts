@@ -1,6 +1,7 @@
 import { createBackupJob } from './backup/job.js'
 import type { BackupInit } from './backup/messages.js'
 import type { WorkerSide } from './connector/index.js'
+import { createDeriveJob } from './store/derive.js'
 import { createRestoreJob } from './restore/job.js'
 import type { RestoreInit } from './restore/messages.js'
 import type { JobFactory } from './runtime/jobs.js'
@@ -14,6 +15,8 @@ export const createJob: JobFactory = async (kind, init) => {
       return createBackupJob(init as BackupInit, load)
     case 'restore':
       return createRestoreJob(init as RestoreInit, load)
+    case 'derive':
+      return createDeriveJob()
     case 'verify':
       return createVerifyJob(init as VerifyInit)
     default:

@@ -1,4 +1,4 @@
-import { ByteReader, type Bytes, ByteWriter, concatBytes, fromHex, MalformedError, toHex } from '../bytes/index.js'
+import { ByteReader, type Bytes, ByteWriter, concatBytes, fromHex, MalformedError, toHex, utf8 } from '../bytes/index.js'
 import { bestCodec, type Codec, codecNumber, codecOfNumber, compress, decompress } from '../compress/index.js'
 import { type Keyring, newHeader, readHeader, sealer } from '../crypto/index.js'
 import { jsonRecord } from '../crypto/json.js'
@@ -7,15 +7,11 @@ import { runtime } from '../runtime/index.js'
 import { mostEntryBytes } from './entry.js'
 import { checkpointObject } from './names.js'
 import { snapshotOfJson } from './snapshot-record.js'
-import { emptyState, type LoggedSnapshot, type LogState } from './state.js'
+import { emptyState, type LoggedSnapshot, type LogState, type PackFate } from './state.js'
 
-/**
- * Whether a checkpoint can hold the whole state: it has no place for forgotten snapshots, fates of packs and settings, and what it
- * left out would be lost to its readers.
- */
+/** Whether a checkpoint can hold the state: not one that was read without understanding all of it. */
 export function fitsCheckpoint(state: LogState): boolean {
-  const { forgotten, packs, settings, readOnly } = state
-  return forgotten.size + packs.size + settings.size === 0 && readOnly === undefined
+  return state.readOnly === undefined
 }
 
 /** Seals a state. @throws RangeError unless it {@link fitsCheckpoint}; KLOSET_LIMIT beyond 256 MiB */
@@ -71,19 +67,22 @@ function openFrame(plaintext: Uint8Array): Bytes {
   return decompress(codec, stored, rawLength)
 }
 
-function encodeState({ position, hash, segments, snapshots }: LogState): Bytes {
+function encodeState({ position, hash, segments, snapshots, forgotten, packs, settings }: LogState): Bytes {
   const writer = new ByteWriter(4_096)
   writer.u64(position)
   writer.bytes(hash)
   writer.varint(segments.size)
   for (const name of segments) writer.bytes(fromHex(name))
-  writer.varint(snapshots.size)
-  for (const snapshot of snapshots.values()) {
-    writer.u64(snapshot.position)
-    writer.bytes(snapshot.hash)
-    writer.u64(snapshot.time)
-    writer.sized(snapshot.json)
+  writeSnapshots(writer, snapshots)
+  writeSnapshots(writer, forgotten)
+  writer.varint(packs.size)
+  for (const [name, fate] of packs) {
+    writer.bytes(fromHex(name))
+    writer.u8(fates.indexOf(fate.fate) + 1)
+    writer.u64(fate.position)
+    writer.u64(fate.time)
   }
+  writer.sized(utf8(JSON.stringify(Object.fromEntries(settings))))
   return writer.finish()
 }
 
@@ -93,14 +92,40 @@ function decodeState(bytes: Uint8Array): LogState {
   const hash = reader.bytes(32).slice() as Bytes
   const segments = new Set<string>()
   for (let left = reader.count(32); left > 0; left--) segments.add(toHex(reader.bytes(32)))
+  const snapshots = readSnapshots(reader, position)
+  const forgotten = readSnapshots(reader, position)
+  const packs = new Map<string, PackFate>()
+  for (let left = reader.count(32 + 1 + 8 + 8); left > 0; left--) {
+    const name = toHex(reader.bytes(32))
+    const fate = fates[reader.u8() - 1]
+    if (fate === undefined) throw new MalformedError('a pack has an unknown fate')
+    packs.set(name, { fate, position: reader.u64(), time: reader.u64() })
+  }
+  const settings = new Map(Object.entries(jsonRecord(reader.sized(reader.left))))
+  reader.end()
+  return { ...emptyState, position, hash, segments, snapshots, forgotten, packs, settings }
+}
+
+const fates: readonly PackFate['fate'][] = ['suspect', 'condemned', 'purging', 'dead']
+
+function writeSnapshots(writer: ByteWriter, snapshots: LogState['snapshots']): void {
+  writer.varint(snapshots.size)
+  for (const { position, hash, time, json } of snapshots.values()) {
+    writer.u64(position)
+    writer.bytes(hash)
+    writer.u64(time)
+    writer.sized(json)
+  }
+}
+
+function readSnapshots(reader: ByteReader, most: number): Map<string, LoggedSnapshot> {
   const snapshots = new Map<string, LoggedSnapshot>()
   for (let left = reader.count(8 + 32 + 8 + 1); left > 0; left--) {
     const snapshot = decodeSnapshot(reader)
-    if (snapshot.position > position) throw new MalformedError('a snapshot is of a later position')
+    if (snapshot.position > most) throw new MalformedError('a snapshot is of a later position')
     snapshots.set(snapshot.record.id, snapshot)
   }
-  reader.end()
-  return { ...emptyState, position, hash, segments, snapshots }
+  return snapshots
 }
 
 function decodeSnapshot(reader: ByteReader): LoggedSnapshot {

@@ -2,8 +2,8 @@ import { postedError } from './posted.js'
 
 /** Work that lives in a worker: one object a worker and call of `start`, asked again and again. */
 export interface Job {
-  /** Answers one message. Synchronous: a worker does one thing at a time. */
-  handle(message: unknown): JobReply
+  /** Answers one message. Mostly synchronous: a worker does one thing at a time. */
+  handle(message: unknown): JobReply | Promise<JobReply>
   /** Gives back what it holds. */
   end?(): void
 }
@@ -65,7 +65,8 @@ export function serveJobs(
         post({ call: request.call, value: undefined }, [])
         return
       }
-      const reply = job.handle(request.message)
+      const answer = job.handle(request.message)
+      const reply = answer instanceof Promise ? await answer : answer
       post({ call: request.call, value: reply.value }, reply.transfer ?? [])
     } catch (error) {
       post({ call: request.call, error: postedError(error) }, [])

@@ -11,9 +11,7 @@ export interface Thread {
 }
 
 /** Starts a thread that tells what it hears. */
-export type StartThread = (
-  hear: { response(response: WorkerResponse): void; failure(error: Error): void },
-) => Thread
+export type StartThread = (hear: { response(response: WorkerResponse): void; failure(error: Error): void }) => Thread
 
 /** Jobs of one kind, one in each worker. */
 export interface JobSet {
@@ -57,6 +55,17 @@ export class Pool {
       async end() {
         await Promise.allSettled(workers.map((worker) => worker.call({ op: 'end', call: 0, job }, [])))
       },
+    }
+  }
+
+  /** Asks one thing of a job in a thread of its own, which then ends: what it took of memory is given back. */
+  async once(kind: string, message: unknown): Promise<unknown> {
+    const pool = new Pool(Math.min(1, this.size), this.#start, this.#inline)
+    try {
+      const jobs = await pool.start(kind, undefined)
+      return await jobs.call(0, message)
+    } finally {
+      await pool.close()
     }
   }
 

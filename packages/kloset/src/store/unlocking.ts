@@ -3,7 +3,9 @@ import type { Call, Storage } from '../connector/index.js'
 import { createKeyring, type Encryption, type Keyring, plaintextMaterial, type Secret, unlock } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
 import type { Unlock } from '../api.js'
+import type { Pool } from '../runtime/pool.js'
 import type { StoreConfig } from './config.js'
+import { deriveApart } from './derive.js'
 import { copyOf, readIfThere } from './twice.js'
 
 /** The keys of a store, and what was found damaged on the way to them. */
@@ -21,6 +23,7 @@ export async function unlockStore(
   storage: Storage,
   config: StoreConfig,
   how: Unlock,
+  pool: Pool,
   call: Call,
 ): Promise<UnlockedStore> {
   const storeId = fromHex(config.store)
@@ -35,7 +38,7 @@ export async function unlockStore(
       hint: 'Give its passphrase or key.',
     })
   }
-  return unlockEncrypted(storage, storeId, config.encryption, how, call)
+  return unlockEncrypted(storage, storeId, config.encryption, how, pool, call)
 }
 
 async function unlockEncrypted(
@@ -43,6 +46,7 @@ async function unlockEncrypted(
   storeId: Bytes,
   encryption: Exclude<Encryption, 'none'>,
   secret: Secret,
+  pool: Pool,
   call: Call,
 ): Promise<UnlockedStore> {
   const [keys, epochs] = await Promise.all([namesUnder(storage, 'keys/', call), namesUnder(storage, 'epochs/', call)])
@@ -61,6 +65,7 @@ async function unlockEncrypted(
       },
     },
     secret,
+    (passphrase, salt, costs) => deriveApart(pool, { passphrase, salt, costs }),
   )
   return { keyring: createKeyring(material), damaged }
 }

@@ -1,6 +1,6 @@
 import type { Finding } from '../api.js'
-import { toHex } from '../bytes/index.js'
-import { type Call, pathFromBytes } from '../connector/index.js'
+import { equalBytes, toHex } from '../bytes/index.js'
+import { type Call, compareKeys, pathFromBytes } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { below, type Place, type StoredSnapshot, treeOf } from '../snapshot/index.js'
 import type { BlobReader } from '../store/blobs.js'
@@ -8,6 +8,7 @@ import {
   childReference,
   contentAt,
   decodeEntry,
+  type Extent,
   extents,
   keyAt,
   loadNode,
@@ -17,9 +18,16 @@ import {
   statAt,
   type TreeNode,
 } from '../tree/index.js'
+import { sameTotals } from '../tree/totals.js'
 import { finding } from './findings.js'
 import type { Lost } from './lost.js'
 import type { CheckReport } from './report.js'
+
+/**
+ * Nodes that were found whole with all below them, by id: snapshots share most of theirs. What is kept of each tells whether it also
+ * is what another parent says.
+ */
+type WholeNodes = Map<string, Pick<NonNullable<NodeReference['parent']>, 'level' | 'last' | 'totals'> & { first: Uint8Array }>
 
 /** At most so many paths are listed with a finding. */
 const mostAffected = 1000
@@ -30,8 +38,7 @@ export class TreeCheck {
   readonly #lost: Lost
   readonly #report: CheckReport
   readonly #call: Call
-  // Nodes that were found whole with all below them: snapshots share most of theirs.
-  readonly #whole = new Set<string>()
+  readonly #whole: WholeNodes = new Map()
 
   constructor(blobs: BlobReader, lost: Lost, report: CheckReport, call: Call) {
     this.#blobs = blobs
@@ -75,7 +82,7 @@ class PlaceCheck {
   readonly #place: Place
   readonly #blobs: BlobReader
   readonly #lost: Lost
-  readonly #whole: Set<string>
+  readonly #whole: WholeNodes
   readonly #report: CheckReport
   readonly #call: Call
   readonly #fetch: (id: Uint8Array) => Promise<Uint8Array>
@@ -86,7 +93,7 @@ class PlaceCheck {
     place: Place,
     blobs: BlobReader,
     lost: Lost,
-    whole: Set<string>,
+    whole: WholeNodes,
     report: CheckReport,
     call: Call,
   ) {
@@ -103,7 +110,7 @@ class PlaceCheck {
   /** Verifies a node and everything below it. */
   async *node(reference: NodeReference): AsyncGenerator<Finding> {
     const id = toHex(reference.id)
-    if (this.#whole.has(id)) return
+    if (fits(this.#whole.get(id), reference)) return
     const before = this.#wrong + this.missing.length
     let node: TreeNode
     try {
@@ -117,7 +124,7 @@ class PlaceCheck {
     }
     if (node.level === 0) yield* this.#leaf(node)
     else for (let i = 0; i < node.count; i++) yield* this.node(childReference(node, i, reference))
-    if (this.#wrong + this.missing.length === before) this.#whole.add(id)
+    if (this.#wrong + this.missing.length === before) this.#whole.set(id, summaryOf(node))
     this.#report.tell()
   }
 
@@ -126,8 +133,8 @@ class PlaceCheck {
       const key = keyAt(node, i)
       this.#report.entries++
       try {
-        const { content } = decodeEntry(key, statAt(node, i), contentAt(node, i))
-        const wrong = await this.#content(content)
+        const { content, storedXattrs = {} } = decodeEntry(key, statAt(node, i), contentAt(node, i))
+        const wrong = (await this.#content(content)) ?? this.#chunks(Object.values(storedXattrs).flat())
         if (wrong !== undefined) this.missing.push([wrong, this.#path(key)])
       } catch (error) {
         this.#call.signal.throwIfAborted()
@@ -140,14 +147,16 @@ class PlaceCheck {
 
   async #content(content: StoredContent): Promise<'chunk-missing' | 'chunk-length' | undefined> {
     if (content.form === 'none') return undefined
-    if (content.form === 'extents') {
-      for (const { id, length } of content.extents) {
-        const wrong = this.#chunk(id, length)
-        if (wrong !== undefined) return wrong
-      }
-      return undefined
-    }
+    if (content.form === 'extents') return this.#chunks(content.extents)
     for await (const { id, length } of extents(content, this.#fetch)) {
+      const wrong = this.#chunk(id, length)
+      if (wrong !== undefined) return wrong
+    }
+    return undefined
+  }
+
+  #chunks(extents: readonly Extent[]): 'chunk-missing' | 'chunk-length' | undefined {
+    for (const { id, length } of extents) {
       const wrong = this.#chunk(id, length)
       if (wrong !== undefined) return wrong
     }
@@ -180,3 +189,18 @@ class PlaceCheck {
   }
 }
 
+function summaryOf(node: TreeNode): NonNullable<ReturnType<WholeNodes['get']>> {
+  const { level, count, totals } = node
+  // Copies: views would keep the whole node.
+  return { level, totals, first: keyAt(node, 0).slice(), last: keyAt(node, count - 1).slice() }
+}
+
+/** Whether a node is in its place here too. Where it is not, reading it again tells why. */
+function fits(node: ReturnType<WholeNodes['get']>, { after, parent }: NodeReference): boolean {
+  if (node === undefined) return false
+  const { first, last, level, totals } = node
+  const follows =
+    after === undefined ? level > 0 || first.length === 0 : compareKeys(first, 0, first.length, after, 0, after.length) > 0
+  if (parent === undefined || !follows) return follows
+  return level === parent.level - 1 && equalBytes(last, parent.last) && sameTotals(totals, parent.totals)
+}

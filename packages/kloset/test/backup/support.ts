@@ -12,7 +12,7 @@ import {
 import { createKeyring, type Keyring } from '../../src/crypto/index.js'
 import { createEngine } from '../../src/engine.js'
 import { createStore, openStore } from '../../src/open.js'
-import { plaintextMaterial } from '../../src/pack/index.js'
+import { packObject, plaintextMaterial } from '../../src/pack/index.js'
 import { type MemoryPlace, memoryStorage } from '../../src/storage/memory.js'
 import { type FooterContents, isPack, readFooter } from '../../src/store/footers.js'
 
@@ -201,11 +201,20 @@ export async function footers(store: Store, place: MemoryPlace): Promise<FooterC
   return Promise.all(packs.map(([name, { length: size }]) => readFooter(storage, keyring, { name, size }, call)))
 }
 
+/** The ids of the blobs in each pack, by the object's name. */
+export async function idsByPack(store: Store, place: MemoryPlace): Promise<Map<string, string[]>> {
+  const packs = await footers(store, place)
+  return new Map(
+    packs.map(({ name, records }) => [
+      packObject(name),
+      Array.from({ length: records.length / 40 }, (_, i) => toHex(records.subarray(40 * i, 40 * i + 32))),
+    ]),
+  )
+}
+
 /** The ids of all blobs in all packs, each as often as it is stored. */
 export async function storedIds(store: Store, place: MemoryPlace): Promise<string[]> {
-  return (await footers(store, place)).flatMap(({ records }) =>
-    Array.from({ length: records.length / 40 }, (_, i) => toHex(records.subarray(40 * i, 40 * i + 32))),
-  )
+  return [...(await idsByPack(store, place)).values()].flat()
 }
 
 /** Ids that are stored more than once. */

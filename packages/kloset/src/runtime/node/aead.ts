@@ -12,8 +12,9 @@ const aeads: Readonly<Record<AeadName, Aead>> = {
   'chacha20-poly1305': createAead('chacha20-poly1305'),
 }
 
-// OpenSSL's output always comes in a Buffer of its own. Short pieces of it stay in the processor's cache until they are copied.
-const piece = 64 * 1024
+// OpenSSL's output always comes in a Buffer of its own. Short pieces of it stay in the processor's cache until they are copied:
+// of 8 KiB to 1 MiB, 16 KiB cost the least, by a quarter.
+const piece = 16 * 1024
 
 function createAead(name: AeadName): Aead {
   // Node types the two ciphers apart, though they are used in the same way.
