@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { limited, metered, retrying, throttled } from 'kloset'
 import { storageConformance } from 'kloset/conformance'
 import type { Storage } from 'kloset/connector'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { limited, metered, retrying, throttled } from '../../kloset/src/storage/index.js'
 import { fsStorage } from '../src/storage.js'
 
 const { signal } = new AbortController()

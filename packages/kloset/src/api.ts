@@ -30,7 +30,7 @@ export interface Notice {
 export interface OpenOptions {
   readonly unlock: Unlock
   /** The connectors that locations may name, such as `fs` of `@kloset/connector-fs`. Not needed for a `Storage` object. */
-  readonly connectors?: readonly Connector<any>[]
+  readonly connectors?: readonly Connector[]
   /** Settings of the storage's connector by name. */
   readonly options?: Readonly<Record<string, string | number | boolean>>
   /** Default `write`. */
@@ -265,7 +265,12 @@ export interface StoreInfo {
   readonly chunks: number
   /** Bytes of all packs. */
   readonly stored: number
-  readonly keys: readonly { readonly id: string; readonly kind: 'passphrase' | 'raw'; readonly label: string; readonly created: Date }[]
+  readonly keys: readonly {
+    readonly id: string
+    readonly kind: 'passphrase' | 'raw'
+    readonly label: string
+    readonly created: Date
+  }[]
 }
 
 /** An open store. */

@@ -33,7 +33,8 @@ class PoolEngine implements Engine {
  */
 export function createEngine(options: EngineOptions = {}): Engine {
   const workers = options.workers ?? Math.min(parallelism, mostWorkers)
-  if (!Number.isInteger(workers) || workers < 0) throw new RangeError('the number of workers must be a whole number, at least 0')
+  if (!Number.isInteger(workers) || workers < 0)
+    throw new RangeError('the number of workers must be a whole number, at least 0')
   const url = options.worker ?? new URL('./kloset-worker.js', import.meta.url)
   const start = workers === 0 ? undefined : (hear: Parameters<typeof startThread>[1]) => startThread(url, hear)
   return new PoolEngine(new Pool(workers, start, createJob))

@@ -14,7 +14,7 @@ import { backup } from './backup/index.js'
 import type { Call, Destination, Registry, Source } from './connector/index.js'
 import { connectHere } from './open.js'
 import { restore } from './restore/index.js'
-import { matches, type SnapshotContext, selectSnapshot, StoredSnapshot } from './snapshot/index.js'
+import { matches, type SnapshotContext, StoredSnapshot, selectSnapshot } from './snapshot/index.js'
 import { storeInfo } from './store/info.js'
 import type { OpenedStore } from './store/opened.js'
 import { check } from './verify/index.js'
@@ -38,7 +38,10 @@ export class OpenStore implements Store {
     return this.#store.storage.location
   }
 
-  async backup(from: string | Source | readonly (string | Source)[], options: BackupOptions = {}): Promise<BackupResult> {
+  async backup(
+    from: string | Source | readonly (string | Source)[],
+    options: BackupOptions = {},
+  ): Promise<BackupResult> {
     const call = this.#call(options.signal)
     const wanted = typeof from === 'string' || !isList(from) ? [from] : from
     if (wanted.length === 0) throw new TypeError('a backup needs at least one source')
@@ -46,7 +49,8 @@ export class OpenStore implements Store {
     try {
       const sources: Source[] = []
       for (const each of wanted) {
-        if (typeof each === 'string') opened.push(await this.#registry.source(each, connectHere({}, 'read', call.signal)))
+        if (typeof each === 'string')
+          opened.push(await this.#registry.source(each, connectHere({}, 'read', call.signal)))
         sources.push(typeof each === 'string' ? opened.at(-1)! : each)
       }
       return await backup(this.#store, sources, options, call)
@@ -55,12 +59,18 @@ export class OpenStore implements Store {
     }
   }
 
-  async restore(snapshot: string | Snapshot, to: string | Destination, options: RestoreOptions = {}): Promise<RestoreResult> {
+  async restore(
+    snapshot: string | Snapshot,
+    to: string | Destination,
+    options: RestoreOptions = {},
+  ): Promise<RestoreResult> {
     const call = this.#call(options.signal)
     const stored = await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
     const mode = options.dryRun === true ? 'read' : 'create'
     const destination =
-      typeof to === 'string' ? await this.#registry.destination(to, connectHere(options.options ?? {}, mode, call.signal)) : to
+      typeof to === 'string'
+        ? await this.#registry.destination(to, connectHere(options.options ?? {}, mode, call.signal))
+        : to
     return restore(this.#store, stored, destination, options, call)
   }
 
@@ -68,7 +78,8 @@ export class OpenStore implements Store {
     const call = this.#call(options.signal)
     await this.#store.log.refresh(call)
     const wanted: StoredSnapshot[] = []
-    if (options.snapshots !== undefined) for (const name of options.snapshots) wanted.push(await this.#stored(name, call))
+    if (options.snapshots !== undefined)
+      for (const name of options.snapshots) wanted.push(await this.#stored(name, call))
     else for (const record of this.#store.records) wanted.push(this.#view(record, call))
     yield* check(this.#store, wanted, options, call)
   }

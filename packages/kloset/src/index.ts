@@ -33,5 +33,16 @@ export { createEngine } from './engine.js'
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
 export { createStore, openStore } from './open.js'
 export type { FailedEntry, Progress, Run } from './run.js'
-export { memoryStorage } from './storage/index.js'
+export {
+  type Bandwidth,
+  limited,
+  type MemoryStorageOptions,
+  type Meter,
+  type MeteredStorage,
+  memoryStorage,
+  metered,
+  type RetryPolicy,
+  retrying,
+  throttled,
+} from './storage/index.js'
 export { version } from './version.js'

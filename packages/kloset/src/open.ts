@@ -1,7 +1,15 @@
 import type { CreateOptions, Notice, OpenOptions, Store } from './api.js'
 import { equalBytes, toHex } from './bytes/index.js'
 import { type Call, type ConnectOptions, type Connector, Registry, type Storage } from './connector/index.js'
-import { createKeyMaterial, createKeyring, createSlot, defaultCosts, epochObject, type Keyring, sealEpoch } from './crypto/index.js'
+import {
+  createKeyMaterial,
+  createKeyring,
+  createSlot,
+  defaultCosts,
+  epochObject,
+  type Keyring,
+  sealEpoch,
+} from './crypto/index.js'
 import { poolOf } from './engine.js'
 import { KlosetError } from './errors.js'
 import { OpenStore } from './facade.js'
@@ -27,7 +35,8 @@ export async function createStore(at: string | Storage, options: CreateOptions):
   const registry = registryOf(options.connectors)
   const storage = await openStorage(registry, at, options.options, 'create', call)
   try {
-    if ((await readIfThere(storage, 'config', call)) !== undefined || (await holdsStore(storage, call))) throw alreadyThere(storage)
+    if ((await readIfThere(storage, 'config', call)) !== undefined || (await holdsStore(storage, call)))
+      throw alreadyThere(storage)
     const storeId = runtime.randomBytes(16)
     const keyring = createKeyring(createKeyMaterial(encryption, storeId))
     const config: StoreConfig = {
@@ -42,7 +51,8 @@ export async function createStore(at: string | Storage, options: CreateOptions):
     }
     // Checks all of it before anything is written.
     const bytes = encodeConfig(config, keyring.configKey)
-    const slot = 'plaintext' in options.unlock ? undefined : await putSlot(storage, keyring, options.unlock, options, call)
+    const slot =
+      'plaintext' in options.unlock ? undefined : await putSlot(storage, keyring, options.unlock, options, call)
     // The config comes last: where it is, the store is whole. Of two who create at once, one is told.
     const ifAbsent = storage.capabilities.putIfAbsent
     if ((await putTwice(storage, 'config', bytes, { ...call, ifAbsent })) === 'exists') {
@@ -82,7 +92,11 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
     const { config, keyring, damaged } = read.value
     const notice = options.onNotice?.bind(options)
     for (const { object, error } of read.bad) {
-      notice?.({ type: 'notice', code: 'copy-used', message: `${object}: ${(error as Error).message}; the other copy is used` })
+      notice?.({
+        type: 'notice',
+        code: 'copy-used',
+        message: `${object}: ${(error as Error).message}; the other copy is used`,
+      })
     }
     for (const error of damaged) notice?.({ type: 'notice', code: 'copy-used', message: error.message })
     return await openWith(storage, config, keyring, registry, options, mode, call)
@@ -156,7 +170,14 @@ async function putSlot(
   call: Call,
 ): Promise<readonly string[]> {
   const { storeId, secret: storeSecret, epochs } = keyring.material
-  const slot = await createSlot({ storeId, slotsKey: keyring.slotsKey, secret, label: label ?? '', created: Date.now(), costs: { ...defaultCosts, ...argon2 } })
+  const slot = await createSlot({
+    storeId,
+    slotsKey: keyring.slotsKey,
+    secret,
+    label: label ?? '',
+    created: Date.now(),
+    costs: { ...defaultCosts, ...argon2 },
+  })
   const sealed = await sealEpoch({ storeId, epoch: 0, slot: slot.id }, slot.publicKey, {
     master: epochs[0]!,
     secret: storeSecret,
@@ -175,8 +196,13 @@ async function giveWay(
   call: Call,
 ): Promise<void> {
   const tier = 'hot'
-  if (config !== undefined) await storage.put(copyOf('config'), new Uint8Array(config), { ...call, ifAbsent: false, tier })
-  if (written !== undefined) await storage.remove(written.flatMap((name) => [name, copyOf(name)]), call)
+  if (config !== undefined)
+    await storage.put(copyOf('config'), new Uint8Array(config), { ...call, ifAbsent: false, tier })
+  if (written !== undefined)
+    await storage.remove(
+      written.flatMap((name) => [name, copyOf(name)]),
+      call,
+    )
 }
 
 /** Whether there is something of a store without a config: then it is damaged, not absent, and must not be written over. */
@@ -184,7 +210,10 @@ async function holdsStore(storage: Storage, call: Call): Promise<boolean> {
   for (const prefix of ['log/', 'packs/', 'checkpoints/']) {
     for await (const batch of storage.list(prefix, { ...call, after: undefined })) if (batch.length > 0) return true
   }
-  return (await readIfThere(storage, 'config.copy', call)) !== undefined && (await storage.stat('log/00000000000000000001', call)) !== undefined
+  return (
+    (await readIfThere(storage, 'config.copy', call)) !== undefined &&
+    (await storage.stat('log/00000000000000000001', call)) !== undefined
+  )
 }
 
 function registryOf(connectors: readonly Connector[] = []): Registry {
@@ -211,4 +240,3 @@ function alreadyThere(storage: Storage): KlosetError {
     hint: 'Open it, or choose an empty place.',
   })
 }
-

@@ -1,10 +1,10 @@
 import { createBackupJob } from './backup/job.js'
 import type { BackupInit } from './backup/messages.js'
 import type { WorkerSide } from './connector/index.js'
-import { createDeriveJob } from './store/derive.js'
 import { createRestoreJob } from './restore/job.js'
 import type { RestoreInit } from './restore/messages.js'
 import type { JobFactory } from './runtime/jobs.js'
+import { createDeriveJob } from './store/derive.js'
 import { createVerifyJob } from './verify/job.js'
 import type { VerifyInit } from './verify/messages.js'
 

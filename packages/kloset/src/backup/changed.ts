@@ -1,5 +1,5 @@
-import { Scanner } from '../tree/scanner.js'
 import type { Stat } from '../tree/index.js'
+import { Scanner } from '../tree/scanner.js'
 
 /** Whether a file's content is what it was, going by two stats of it. A change token decides alone where both have one. */
 export function sameContent(before: Stat, now: Stat): boolean {

@@ -1,6 +1,6 @@
 import type { BackupOptions, BackupResult, Totals } from '../api.js'
 import { type Bytes, fromHex, toHex } from '../bytes/index.js'
-import { type Codec, bestCodec } from '../compress/index.js'
+import { bestCodec, type Codec } from '../compress/index.js'
 import type { Call, Source } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
@@ -15,9 +15,9 @@ import {
 } from '../log/index.js'
 import { PackWriter } from '../pack/index.js'
 import { runtime } from '../runtime/index.js'
-import { hostName, userName } from '../runtime/system.js'
 import { postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
+import { hostName, userName } from '../runtime/system.js'
 import { StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { addTotals, type BuiltTree, noTotals, TreeBuilder } from '../tree/index.js'
@@ -73,7 +73,13 @@ class BackupSession {
     this.#options = options
     this.#call = call
     this.#report = new BackupReport(options)
-    this.#uploads = new Uploads(store.storage, store.keyring, call.signal, (object, size) => this.#report.put(object, size), (memory) => this.#workers?.recycle(memory))
+    this.#uploads = new Uploads(
+      store.storage,
+      store.keyring,
+      call.signal,
+      (object, size) => this.#report.put(object, size),
+      (memory) => this.#workers?.recycle(memory),
+    )
   }
 
   get #stores(): boolean {
@@ -94,7 +100,9 @@ class BackupSession {
         hint: 'Give a snapshot of the same folders, or leave the parent out: the latest that fits is found by itself.',
       })
     }
-    const adopted = this.#stores ? await adopt(this.#store, loaded, this.#uploads, this.#call) : { segments: [], packs: 0 }
+    const adopted = this.#stores
+      ? await adopt(this.#store, loaded, this.#uploads, this.#call)
+      : { segments: [], packs: 0 }
     if (adopted.packs > 0) {
       const message = `${adopted.packs} packs that an interrupted backup stored are used`
       this.#report.event({ type: 'notice', code: 'adopted', message })

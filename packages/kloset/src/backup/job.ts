@@ -9,15 +9,7 @@ import { PackWriter } from '../pack/index.js'
 import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 import type { Job, JobReply } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
-import type {
-  BackupInit,
-  BackupMessage,
-  CutReply,
-  FileResult,
-  ScanReply,
-  PostedPack,
-  StoredReply,
-} from './messages.js'
+import type { BackupInit, BackupMessage, CutReply, FileResult, PostedPack, ScanReply, StoredReply } from './messages.js'
 import { entryOf, entryViews } from './records.js'
 import { ScanEncoder } from './scan.js'
 

@@ -30,7 +30,13 @@ export type BackupRequest =
   /** Read, cut and store whole files. */
   | { readonly op: 'files'; readonly source: number; readonly records: Bytes }
   /** Find the cut points of a large file from an offset that is one. */
-  | { readonly op: 'cut'; readonly source: number; readonly record: Bytes; readonly from: number; readonly budget: number }
+  | {
+      readonly op: 'cut'
+      readonly source: number
+      readonly record: Bytes
+      readonly from: number
+      readonly budget: number
+    }
   /** Read and store chunks of a large file. */
   | {
       readonly op: 'range'

@@ -24,7 +24,10 @@ export function parentOf(
   wanted: string | null | undefined,
 ): Parent | undefined {
   if (wanted === null) return undefined
-  const candidates = wanted === undefined ? snapshots.filter((each) => each.host === host).reverse() : [selectSnapshot(snapshots, wanted)]
+  const candidates =
+    wanted === undefined
+      ? snapshots.filter((each) => each.host === host).reverse()
+      : [selectSnapshot(snapshots, wanted)]
   for (const { id, time, sources } of candidates) {
     const same =
       sources.find((source) => source.type === type && source.origin === origin && source.root === root) ??

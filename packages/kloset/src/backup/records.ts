@@ -1,4 +1,4 @@
-import { ByteWriter, type Bytes } from '../bytes/index.js'
+import { type Bytes, ByteWriter } from '../bytes/index.js'
 import type { Entry } from '../connector/index.js'
 import { pathFromBytes, pathToBytes } from '../connector/index.js'
 import { decodeStat, type EntryError, type Stat, writeStat } from '../tree/index.js'

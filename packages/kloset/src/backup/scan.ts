@@ -2,8 +2,8 @@ import type { Call, Entry, Failure, Source } from '../connector/index.js'
 import { everything } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { postedError } from '../runtime/posted.js'
-import type { ScanReply } from './messages.js'
 import type { EntryError } from '../tree/index.js'
+import type { ScanReply } from './messages.js'
 import { RecordWriter } from './records.js'
 
 /**

@@ -24,7 +24,6 @@ export class Uploads {
   stored = 0
   objects = 0
   readonly #storage: Storage
-  readonly #keyring: Keyring
   readonly #signal: AbortSignal
   readonly #told: (object: string, size: number) => void
   readonly #free: (memory: ArrayBuffer) => void
@@ -46,7 +45,6 @@ export class Uploads {
     free: (memory: ArrayBuffer) => void,
   ) {
     this.#storage = storage
-    this.#keyring = keyring
     this.#signal = signal
     this.#told = told
     this.#free = free

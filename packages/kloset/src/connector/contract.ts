@@ -113,7 +113,7 @@ export interface StoredObject {
 
 /**
  * A namespace of write-once objects. Names are lower-case ASCII (`a-z 0-9 / . _ -`), at most 128 characters, with no empty,
- * `.` or `..` segment; bodies are at most 256 MiB. An implementation never retries: it throws, and the engine tries again.
+ * `.` or `..` segment, and no name goes on where another one ends (`a` and `a/b`); bodies are at most 256 MiB. An implementation never retries: it throws, and the engine tries again.
  */
 export interface Storage {
   /** Where it is, safe to show. */

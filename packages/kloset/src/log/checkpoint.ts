@@ -1,4 +1,13 @@
-import { ByteReader, type Bytes, ByteWriter, concatBytes, fromHex, MalformedError, toHex, utf8 } from '../bytes/index.js'
+import {
+  ByteReader,
+  type Bytes,
+  ByteWriter,
+  concatBytes,
+  fromHex,
+  MalformedError,
+  toHex,
+  utf8,
+} from '../bytes/index.js'
 import { bestCodec, type Codec, codecNumber, codecOfNumber, compress, decompress } from '../compress/index.js'
 import { type Keyring, newHeader, readHeader, sealer } from '../crypto/index.js'
 import { jsonRecord } from '../crypto/json.js'

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Bytes, MalformedError } from '../bytes/index.js'
+import { ByteReader, type Bytes, ByteWriter, MalformedError } from '../bytes/index.js'
 import { limits, recordLength } from './limits.js'
 
 /** What a pack holds: chunks of files, or nodes of trees. */
@@ -52,7 +52,8 @@ export function decodeFooter(plaintext: Uint8Array, headerLength: number, length
     const sealedLength = reader.u32()
     const rawLength = reader.u32()
     const records = reader.u32()
-    if (sealedLength > limits.sealedFrame || rawLength > limits.rawFrame) throw new MalformedError('a frame is too large')
+    if (sealedLength > limits.sealedFrame || rawLength > limits.rawFrame)
+      throw new MalformedError('a frame is too large')
     frames.set([sealedLength, rawLength, records], i)
     sealed += sealedLength
     counted += records

@@ -43,7 +43,9 @@ export class PackOpener {
   /** A copy of the frame's raw bytes. */
   frameBytes(ordinal: number, sealed: Uint8Array, rawLength: number): Bytes {
     const { at, length } = this.frame(ordinal, sealed, rawLength)
-    return kernels().heap().slice(at, at + length)
+    return kernels()
+      .heap()
+      .slice(at, at + length)
   }
 
   /** Opens the footer; `length` is how many bytes of the file are before it. @throws KLOSET_PACK_CORRUPT */

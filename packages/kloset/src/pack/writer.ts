@@ -67,7 +67,8 @@ export class PackWriter {
 
   /** Adds the blob of `length` bytes at `from` in kernel memory, whose id is in `ids` at `idAt`. */
   add(ids: Uint8Array, idAt: number, from: number, length: number): void {
-    if (length > limits.rawFrame) throw new RangeError(`a blob has ${length} bytes; at most ${limits.rawFrame} are allowed`)
+    if (length > limits.rawFrame)
+      throw new RangeError(`a blob has ${length} bytes; at most ${limits.rawFrame} are allowed`)
     if (length > this.gathers) {
       const records = new Records()
       records.add(ids, idAt, 0, length)
@@ -78,7 +79,10 @@ export class PackWriter {
     const id = ids.slice(idAt, idAt + 32)
     const end = this.#gather.at + this.#length
     const to = from === end ? from : this.space(length)
-    if (to !== from) kernels().heap().copyWithin(to, from, from + length)
+    if (to !== from)
+      kernels()
+        .heap()
+        .copyWithin(to, from, from + length)
     this.#records.add(id, 0, to - this.#gather.at, length)
     this.#length = to - this.#gather.at + length
     if (this.#length >= this.#options.frameSize || this.#records.count >= mostRecords) this.#closeFrame()
@@ -128,7 +132,9 @@ export class PackWriter {
 
   #sealFrame(from: number, length: number, records: Records): void {
     const frame = packFrame(this.#options.codec, from, length)
-    const plaintext = kernels().heap().subarray(frame.at, frame.at + frame.length)
+    const plaintext = kernels()
+      .heap()
+      .subarray(frame.at, frame.at + frame.length)
     if (this.#pack !== undefined && !this.#pack.takes(frame.length, records.count)) this.#closePack()
     this.#pack ??= new OpenPack(this.#options)
     this.#pack.add(plaintext, length, records)
@@ -158,8 +164,7 @@ class OpenPack {
     // Room for a usual frame over the size and a usual footer.
     const usual = packSize + 4 * 1024 * 1024
     const memory = spare?.()
-    this.#file =
-      memory !== undefined && memory.byteLength >= usual ? new Uint8Array(memory) : new Uint8Array(usual)
+    this.#file = memory !== undefined && memory.byteLength >= usual ? new Uint8Array(memory) : new Uint8Array(usual)
     this.#file.set(this.#header.bytes)
     this.length = this.#header.bytes.length
   }
@@ -173,7 +178,8 @@ class OpenPack {
   }
 
   add(plaintext: Uint8Array, rawLength: number, records: Records): void {
-    if (plaintext.length > limits.rawFrame + frameHeaderLength) throw new KlosetError('KLOSET_LIMIT', 'a frame is too large')
+    if (plaintext.length > limits.rawFrame + frameHeaderLength)
+      throw new KlosetError('KLOSET_LIMIT', 'a frame is too large')
     this.#ensure(plaintext.length + this.#sealer.overhead)
     const sealedLength = this.#sealer.sealInto(0, this.#frames.length / 3, plaintext, this.#file.subarray(this.length))
     this.length += sealedLength

@@ -1,4 +1,4 @@
-import { checkPath, pathFromBytes, pathToBytes } from '../connector/index.js'
+import { checkPath, type Destination, pathFromBytes, pathToBytes } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import { below, type StoredSnapshot } from '../snapshot/index.js'
 import {
@@ -10,6 +10,7 @@ import {
   type Stat,
   type StoredContent,
 } from '../tree/index.js'
+import { Names } from './names.js'
 
 /** An entry to restore: where it goes below the target, and what it is. */
 export interface Target {
@@ -29,13 +30,18 @@ export interface Refused {
 
 /**
  * The entries at and below a path of a snapshot, in path order and with the paths they get below the target. A snapshot is not trusted:
- * what could lead out of the target is refused, and so is what lies below something that is not a directory.
+ * what could lead out of the target is refused, and so is what lies below something that is not a directory, and what the destination
+ * has no name of its own for.
  */
-export async function* targetsOf(snapshot: StoredSnapshot, path: string): AsyncGenerator<Target | Refused> {
+export async function* targetsOf(
+  snapshot: StoredSnapshot,
+  path: string,
+  names: Destination['capabilities']['names'],
+): AsyncGenerator<Target | Refused> {
   const base = await snapshot.stored(path)
   // A directory's contents go straight into the target, a file under its name.
   const strip = base.type === 'directory' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')))
-  const parents = new Parents()
+  const parents = new Parents(names)
   if (base.type !== 'directory') yield* parents.missing('')
   for await (const { place, entries } of snapshot.rawUnder(path)) {
     for (const raw of entries) {
@@ -56,8 +62,9 @@ export async function* targetsOf(snapshot: StoredSnapshot, path: string): AsyncG
 
 function targetOf(raw: RawEntry, path: string, key: Uint8Array): Target {
   const stat = decodeStat(raw.stat)
-  const content = decodeContent(raw.content)
-  if (stat.type !== 'file' || content.form === 'none') return { path, key, stat, encoded: raw.stat, content }
+  // Only files have content, whatever the snapshot says.
+  const content: StoredContent = stat.type === 'file' ? decodeContent(raw.content) : { form: 'none' }
+  if (content.form === 'none') return { path, key, stat, encoded: raw.stat, content }
   // A file that grew while it was read has more content than its stat says.
   const size = contentLength(content)
   if (stat.size === size) return { path, key, stat, encoded: raw.stat, content }
@@ -67,10 +74,17 @@ function targetOf(raw: RawEntry, path: string, key: Uint8Array): Target {
 
 /** The directories above the entry at hand: entries come in path order, so they are a stack. */
 class Parents {
-  readonly #stack: { path: string; isDirectory: boolean }[] = []
+  readonly #stack: { path: string; isDirectory: boolean; names: Names }[] = []
+  readonly #rules: Destination['capabilities']['names']
 
+  constructor(rules: Destination['capabilities']['names']) {
+    this.#rules = rules
+  }
+
+  /** @throws KLOSET_UNSUPPORTED, KLOSET_EXISTS for a name that the destination cannot give it */
   enter({ path, stat }: Target): void {
-    this.#stack.push({ path, isDirectory: stat.type === 'directory' })
+    this.#stack.at(-1)?.names.take(path.slice(path.lastIndexOf('/') + 1), path)
+    this.#stack.push({ path, isDirectory: stat.type === 'directory', names: new Names(this.#rules) })
   }
 
   /** The directories above `path` that the snapshot left out. @throws KLOSET_PATH_UNSAFE below what is no directory */

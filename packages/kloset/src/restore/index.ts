@@ -4,8 +4,8 @@ import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import { StoredFile, type StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
-import { type Target, targetsOf } from './entries.js'
-import { lookAtTarget } from './overwrite.js'
+import { type Refused, type Target, targetsOf } from './entries.js'
+import { type Existing, lookAtTarget } from './overwrite.js'
 import { RestoreReport } from './report.js'
 import { WorkerRestore } from './workers.js'
 
@@ -19,30 +19,51 @@ export async function restore(
 ): Promise<RestoreResult> {
   const report = new RestoreReport(options, destination)
   const path = options.path ?? ''
-  const existing = await lookAtTarget(destination, options.overwrite, call)
-  report.total = await expected(snapshot, path)
-  const writer = await writerFor(store, destination, options, report, call)
   let complete = false
   try {
-    for await (const item of targetsOf(snapshot, path)) {
-      call.signal.throwIfAborted()
-      if ('error' in item) report.fail(item.path, item.error)
-      else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
-      else if (!report.takes(item.stat)) continue
-      else if (await existing.keeps(item)) report.skip(item.path)
-      else await writer.add(item)
+    const existing = await lookAtTarget(destination, options.overwrite, call)
+    try {
+      report.total = await expected(snapshot, path)
+      const writer = await writerFor(store, destination, options, report, call)
+      try {
+        await writeAll(targetsOf(snapshot, path, destination.capabilities.names), existing, writer, report, call)
+      } finally {
+        await writer.close()
+      }
+    } finally {
+      await existing.close()
     }
-    await writer.finish()
     complete = report.failedCount === 0
   } finally {
-    await existing.close()
-    await writer.close()
     await destination.close({ complete })
   }
   report.phase = 'done'
   report.tell(true)
   const { failed, failedCount, leftOut, totals, skipped, elapsed } = report
   return { failed, failedCount, leftOut, totals, skipped, duration: elapsed }
+}
+
+async function writeAll(
+  items: AsyncIterable<Target | Refused>,
+  existing: Existing,
+  writer: Writer,
+  report: RestoreReport,
+  call: Call,
+): Promise<void> {
+  let blocked: string | undefined
+  for await (const item of items) {
+    call.signal.throwIfAborted()
+    if ('error' in item) report.fail(item.path, item.error)
+    else if (blocked !== undefined && item.path.startsWith(`${blocked}/`))
+      report.fail(item.path, inTheWay(item, blocked))
+    else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
+    else if (!report.takes(item.stat)) continue
+    else if (await existing.keeps(item)) {
+      report.skip(item.path)
+      if (item.stat.type === 'directory') blocked = item.path
+    } else await writer.add(item)
+  }
+  await writer.finish()
 }
 
 /** What takes entries, in path order. */
@@ -110,6 +131,8 @@ class PlainWriter implements Writer {
     }
     const work = this.#limit(() => this.#tell(target, () => this.write(target)))
     const tracked = work.finally(() => this.#under.delete(tracked))
+    // Thrown by whoever waits; when nobody does any more it must not count as unhandled.
+    tracked.catch(() => undefined)
     this.#under.add(tracked)
     if (this.#limit.pendingCount > 64) await Promise.race(this.#under)
   }
@@ -157,5 +180,12 @@ function neverStored({ path, stat }: Target): KlosetError {
   return new KlosetError('KLOSET_PATH_NOT_FOUND', 'it could not be read when the backup was made', {
     context: { path },
     hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,
+  })
+}
+
+function inTheWay({ path }: Target, blocked: string): KlosetError {
+  return new KlosetError('KLOSET_EXISTS', `${blocked} is there already and is not a directory`, {
+    context: { path },
+    hint: 'It was left as it is, as the overwrite policy says, so nothing could be restored below it.',
   })
 }

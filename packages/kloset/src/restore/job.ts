@@ -1,5 +1,5 @@
-import { equalBytes, toHex } from '../bytes/index.js'
 import { entryOf, entryViews } from '../backup/records.js'
+import { equalBytes, toHex } from '../bytes/index.js'
 import type { Entry, WorkerOutput, WorkerSide } from '../connector/index.js'
 import { createKeyring, type Keyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'

@@ -15,19 +15,20 @@ export class Existing {
     this.#entries = policy === 'always' ? undefined : entries
   }
 
-  /** Whether a file is left as it is. Directories are never: what is in them is merged. */
+  /** Whether what is there is left as it is. A directory that is to be a directory never is: what is in them is merged. */
   async keeps({ path, stat }: Target): Promise<boolean> {
     if (this.#entries === undefined) return false
     if (!this.#started) await this.#advance()
     this.#started = true
     while (this.#next !== undefined && comparePaths(this.#next.path, path) < 0) await this.#advance()
     const there = this.#next
-    if (there === undefined || there.path !== path || stat.type === 'directory') return false
+    if (there === undefined || there.path !== path) return false
+    if (stat.type === 'directory' && there.type === 'directory') return false
     switch (this.#policy) {
       case 'never':
         return true
       case 'if-changed':
-        return there.type === stat.type && there.size === stat.size && there.mtime === stat.mtime
+        return isSame(there, stat)
       case 'if-newer':
         return there.mtime !== undefined && stat.mtime !== undefined && stat.mtime <= there.mtime
       default:
@@ -49,7 +50,11 @@ export class Existing {
  * Looks at what is at the destination. Writing into something that is not empty needs a policy that says so.
  * @throws KLOSET_EXISTS
  */
-export async function lookAtTarget(destination: Destination, policy: Overwrite | undefined, call: Call): Promise<Existing> {
+export async function lookAtTarget(
+  destination: Destination,
+  policy: Overwrite | undefined,
+  call: Call,
+): Promise<Existing> {
   const entries = destination.current === undefined ? undefined : currentEntries(destination.current, call)
   if (policy !== undefined) return new Existing(policy, entries)
   if (entries !== undefined) {
@@ -62,6 +67,12 @@ export async function lookAtTarget(destination: Destination, policy: Overwrite |
     }
   }
   return new Existing('always', undefined)
+}
+
+function isSame(there: Entry, stat: Target['stat']): boolean {
+  return (
+    there.type === stat.type && there.size === stat.size && there.mtime === stat.mtime && there.target === stat.target
+  )
 }
 
 async function* currentEntries(current: NonNullable<Destination['current']>, call: Call): AsyncGenerator<Entry> {

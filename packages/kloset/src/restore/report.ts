@@ -43,6 +43,10 @@ export class RestoreReport {
     if (stat.xattrs !== undefined && !this.#keeps.has('xattrs')) this.#leave('xattrs')
     if (stat.mode !== undefined && !this.#keeps.has('mode')) this.#leave('mode')
     if (stat.mtime !== undefined && !this.#keeps.has('mtime')) this.#leave('mtime')
+    if (stat.birthtime !== undefined && !this.#keeps.has('birthtime')) this.#leave('birthtime')
+    for (const name of Object.keys(stat.attributes ?? {})) {
+      if (!this.#keeps.has(`attributes:${name}`)) this.#leave(`attributes:${name}`)
+    }
     return true
   }
 

@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes/index.js'
-import type { FrameRef, IndexTable } from '../index/index.js'
-import { KlosetError } from '../errors.js'
 import { toHex } from '../bytes/index.js'
+import { KlosetError } from '../errors.js'
+import type { FrameRef, IndexTable } from '../index/index.js'
 import type { Target } from './entries.js'
 
 /** A file being restored, from its first piece to its last. */
@@ -90,7 +90,14 @@ export class Window {
       }
       const mine = pieces.slice(start, i)
       const files = [...new Set(mine.map(({ file }) => file))]
-      requests.push({ pack: first.pack, from: first.offset, to: last.offset + last.sealedLength, frames, pieces: mine, files })
+      requests.push({
+        pack: first.pack,
+        from: first.offset,
+        to: last.offset + last.sealedLength,
+        frames,
+        pieces: mine,
+        files,
+      })
     }
     return requests
   }

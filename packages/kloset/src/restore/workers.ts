@@ -1,5 +1,5 @@
-import type { Bytes } from '../bytes/index.js'
 import { entryViews, RecordWriter, recordOf } from '../backup/records.js'
+import type { Bytes } from '../bytes/index.js'
 import { type Call, pathFromBytes, type Storage, type WorkerModule } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { packObject } from '../pack/index.js'
@@ -8,11 +8,11 @@ import { type PostedError, postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import type { OpenedStore } from '../store/opened.js'
+import { extents } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { BeginReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
 import type { RestoreReport } from './report.js'
 import { type FileState, type Request, Window } from './window.js'
-import { extents } from '../tree/index.js'
 
 /** So many bytes of files are planned together. */
 const windowBytes = 256 * 1024 * 1024
@@ -32,6 +32,8 @@ export class WorkerRestore {
   readonly #headers = new Map<string, Promise<Bytes>>()
   readonly #directories: Bytes[] = []
   #lastDirectories = new RecordWriter()
+  // Files that were begun and not ended yet.
+  readonly #open = new Set<FileState>()
   #window: Window | undefined
   #made: Target[] = []
   #running: Promise<void> = Promise.resolve()
@@ -93,6 +95,8 @@ export class WorkerRestore {
 
   async close(): Promise<void> {
     await this.#running.catch(() => undefined)
+    // Only where it did not come to its end are there any left.
+    for (const file of this.#open) await this.#abandon(file)
     await this.#jobs.end()
   }
 
@@ -105,35 +109,46 @@ export class WorkerRestore {
 
   async #addFile(target: Target): Promise<void> {
     const index = await this.#store.index()
-    const blobs = await this.#store.blobs()
     const file: FileState = { target, handle: undefined, failed: false }
-    this.#window ??= new Window(index)
-    this.#window.addFile(file)
-    try {
-      const { content } = target
-      if (content.form === 'extents') {
-        let at = 0
-        for (const { id, length } of content.extents) {
-          if (id !== undefined) this.#window.addPiece(file, id, length, at)
-          at += length
-        }
-      } else {
-        for await (const { id, length, offset } of extents(content, (id) => blobs.node(id, this.#call))) {
-          if (id !== undefined) this.#window.addPiece(file, id, length, offset)
-          if (this.#window.bytes < windowBytes) continue
-          // Larger than a window: what is planned is written, and the file stays open for the rest.
-          await this.#run()
-          if (file.failed) return
-          this.#window = new Window(index)
-          this.#window.addFile(file)
-        }
-      }
-      this.#window.complete.add(file)
-    } catch (error) {
-      this.#call.signal.throwIfAborted()
-      await this.#fail(file, error)
+    const open = (): Window => {
+      this.#window ??= new Window(index)
+      this.#window.addFile(file)
+      return this.#window
     }
-    if (this.#window.bytes >= windowBytes || this.#window.files.length >= windowFiles) await this.#run()
+    let window = open()
+    const pieces = this.#extents(target)[Symbol.asyncIterator]()
+    for (;;) {
+      try {
+        const next = await pieces.next()
+        if (next.done) break
+        const { id, length, offset } = next.value
+        if (id !== undefined) window.addPiece(file, id, length, offset)
+      } catch (error) {
+        this.#call.signal.throwIfAborted()
+        await this.#fail(file, error)
+        break
+      }
+      if (window.bytes < windowBytes) continue
+      // Larger than a window: what is planned is written, and the file stays open for the rest.
+      await this.#run()
+      if (file.failed) return
+      window = open()
+    }
+    window.complete.add(file)
+    if (window.bytes >= windowBytes || window.files.length >= windowFiles) await this.#run()
+  }
+
+  async *#extents({ content }: Target): AsyncGenerator<PlacedExtent> {
+    if (content.form === 'list') {
+      const blobs = await this.#store.blobs()
+      yield* extents(content, (id) => blobs.node(id, this.#call))
+    } else if (content.form === 'extents') {
+      let offset = 0
+      for (const extent of content.extents) {
+        yield { ...extent, offset }
+        offset += extent.length
+      }
+    }
   }
 
   /** Starts on what was gathered, when what was started before is done: meanwhile more is gathered. */
@@ -186,6 +201,7 @@ export class WorkerRestore {
         const { key, encoded } = file.target
         const reply = (await this.#ask(this.#turn(), { op: 'begin', record: recordOf(key, encoded) })) as BeginReply
         file.handle = reply.handle
+        this.#open.add(file)
       } catch (error) {
         await this.#fail(file, error)
       }
@@ -244,6 +260,7 @@ export class WorkerRestore {
       this.#report.fail(file.target.path, error)
     }
     file.handle = undefined
+    this.#open.delete(file)
   }
 
   async #abandon(file: FileState): Promise<void> {
@@ -251,6 +268,7 @@ export class WorkerRestore {
     const { key, encoded } = file.target
     const message = { op: 'settle', record: recordOf(key, encoded), handle: file.handle, commit: false } as const
     file.handle = undefined
+    this.#open.delete(file)
     await this.#ask(this.#turn(), message).catch(() => undefined)
   }
 
@@ -275,12 +293,20 @@ export class WorkerRestore {
   async #each(requests: readonly Request[], act: (request: Request, worker: number) => Promise<void>): Promise<void> {
     let next = 0
     const lane = async (worker: number): Promise<void> => {
-      for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
-        this.#call.signal.throwIfAborted()
-        await act(request, worker)
+      try {
+        for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
+          this.#call.signal.throwIfAborted()
+          await act(request, worker)
+        }
+      } catch (error) {
+        // The others end what they are at, so that nothing writes any more when this is over.
+        next = requests.length
+        throw error
       }
     }
-    await Promise.all(Array.from({ length: this.#jobs.size * depth }, (_, i) => lane(i % this.#jobs.size)))
+    const lanes = Array.from({ length: this.#jobs.size * depth }, (_, i) => lane(i % this.#jobs.size))
+    await Promise.allSettled(lanes)
+    await Promise.all(lanes)
   }
 
   #turn(): number {
@@ -315,7 +341,12 @@ function messageOf(
     header,
     bytes,
     frames: Uint32Array.from(
-      frames.flatMap(({ ordinal, offset, sealedLength, rawLength }) => [ordinal, offset - from, sealedLength, rawLength]),
+      frames.flatMap(({ ordinal, offset, sealedLength, rawLength }) => [
+        ordinal,
+        offset - from,
+        sealedLength,
+        rawLength,
+      ]),
     ),
     files: records.finish(),
     handles: files.map(({ handle }) => handle),

@@ -1,4 +1,30 @@
-export type { Difference, Snapshot, SnapshotEntry, SnapshotFile, SnapshotFilter, SnapshotSource, Totals } from '../api.js'
+export type {
+  Difference,
+  Snapshot,
+  SnapshotEntry,
+  SnapshotFile,
+  SnapshotFilter,
+  SnapshotSource,
+  Totals,
+} from '../api.js'
+export {
+  type BuiltTree,
+  decodeEntry,
+  diff,
+  encodeContent,
+  encodeStat,
+  entriesUnder,
+  keyOf,
+  lookup,
+  pathOfKey,
+  type RawEntry,
+  type StoredContent,
+  type StoredEntry,
+  TreeBuilder,
+  type TreeChange,
+  TreeCursor,
+  totalsUnder,
+} from '../tree/index.js'
 export { StoredFile } from './content.js'
 export { below, type Place, placeOf, placesOf } from './places.js'
 export { matches, selectSnapshot } from './select.js'

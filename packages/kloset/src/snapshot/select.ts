@@ -24,17 +24,24 @@ export function selectSnapshot(records: readonly SnapshotRecord[], name: string)
   if (latest !== null) {
     const found = records.at(-1 - Number(latest[1] ?? 0))
     if (found !== undefined) return found
-    throw notFound(name, records.length === 0 ? 'the store has no snapshots yet' : `the store has ${records.length} snapshots`)
+    throw notFound(
+      name,
+      records.length === 0 ? 'the store has no snapshots yet' : `the store has ${records.length} snapshots`,
+    )
   }
   const prefix = name.toLowerCase()
   const found = /^[0-9a-f]{1,32}$/.test(prefix) ? records.filter(({ id }) => id.startsWith(prefix)) : []
   if (found.length === 1) return found[0]!
   if (found.length === 0) throw notFound(name, 'no snapshot id starts with it')
   const ids = found.slice(0, 5).map(({ id }) => id.slice(0, prefix.length + 4))
-  throw new KlosetError('KLOSET_SNAPSHOT_AMBIGUOUS', `${found.length} snapshots start with ${name}: ${ids.join(', ')}`, {
-    context: { snapshot: name, matches: found.length },
-    hint: 'Give more digits.',
-  })
+  throw new KlosetError(
+    'KLOSET_SNAPSHOT_AMBIGUOUS',
+    `${found.length} snapshots start with ${name}: ${ids.join(', ')}`,
+    {
+      context: { snapshot: name, matches: found.length },
+      hint: 'Give more digits.',
+    },
+  )
 }
 
 function notFound(name: string, reason: string): KlosetError {

@@ -137,10 +137,14 @@ export class StoredSnapshot implements Snapshot {
       throw new KlosetError('KLOSET_PATH_NOT_FOUND', `${path} is a ${entry.type}, not a file`, { context: { path } })
     }
     if (entry.content.form === 'none') {
-      throw new KlosetError('KLOSET_PATH_NOT_FOUND', `${path} could not be read when snapshot ${this.id.slice(0, 8)} was taken`, {
-        context: { path },
-        hint: entry.error === undefined ? '' : `The reason was: ${entry.error.message}`,
-      })
+      throw new KlosetError(
+        'KLOSET_PATH_NOT_FOUND',
+        `${path} could not be read when snapshot ${this.id.slice(0, 8)} was taken`,
+        {
+          context: { path },
+          hint: entry.error === undefined ? '' : `The reason was: ${entry.error.message}`,
+        },
+      )
     }
     const file = new StoredFile(entry.content, await this.#context.blobs(), this.#context.call)
     return Object.assign(file, { name: path.slice(path.lastIndexOf('/') + 1), entry: entryView(entry) })

@@ -48,19 +48,27 @@ export class BlobReader {
         const frame = await this.#frame(place.frame, how)
         const blob = frame.subarray(place.offset, place.offset + place.length)
         if (equalBytes(keyedBlake3(idKey, blob), id)) return blob as Bytes
-        failure ??= new KlosetError('KLOSET_PACK_CORRUPT', `${packObject(place.frame.pack)} holds other bytes than its index says`, {
-          context: { object: packObject(place.frame.pack), id: toHex(id) },
-        })
+        failure ??= new KlosetError(
+          'KLOSET_PACK_CORRUPT',
+          `${packObject(place.frame.pack)} holds other bytes than its index says`,
+          {
+            context: { object: packObject(place.frame.pack), id: toHex(id) },
+          },
+        )
       } catch (error) {
         if (!isKlosetError(error) || !unusable.includes(error.code)) throw error
         failure ??= error
       }
     }
     if (failure !== undefined) throw failure
-    throw new KlosetError('KLOSET_CHUNK_MISSING', `the store has no ${toHex(id).slice(0, 16)}… that a snapshot refers to`, {
-      context: { id: toHex(id) },
-      hint: 'Check the store to learn which files are concerned; another copy of the store may still have it.',
-    })
+    throw new KlosetError(
+      'KLOSET_CHUNK_MISSING',
+      `the store has no ${toHex(id).slice(0, 16)}… that a snapshot refers to`,
+      {
+        context: { id: toHex(id) },
+        hint: 'Check the store to learn which files are concerned; another copy of the store may still have it.',
+      },
+    )
   }
 
   #frame(ref: FrameRef, how: Call): Promise<Bytes> {

@@ -2,7 +2,7 @@ import { fromHex } from '../bytes/index.js'
 import type { Call, Storage, StoredObject } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
 import type { IndexedContents } from '../index/index.js'
-import { PackOpener, type PackClass } from '../pack/index.js'
+import { type PackClass, PackOpener } from '../pack/index.js'
 import { footerLength, packHeaderLength } from '../pack/reader.js'
 
 /** What a pack's footer says of it. */

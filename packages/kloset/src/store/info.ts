@@ -1,9 +1,9 @@
 import type { StoreInfo } from '../api.js'
+import { fromHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { readSlot } from '../crypto/index.js'
 import { isKlosetError } from '../errors.js'
 import type { OpenedStore } from './opened.js'
-import { fromHex } from '../bytes/index.js'
 import { copyOf, readIfThere } from './twice.js'
 import { namesUnder, slotIdOf } from './unlocking.js'
 

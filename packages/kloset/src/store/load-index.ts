@@ -1,8 +1,8 @@
 import pLimit from 'p-limit'
 import type { Call, Storage } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
-import { isKlosetError, KlosetError } from '../errors.js'
-import { decodeSegment, IndexTable, type Segment, segmentOf } from '../index/index.js'
+import { isKlosetError, type KlosetError } from '../errors.js'
+import { decodeSegment, type IndexTable, type Segment, segmentOf } from '../index/index.js'
 import { packObject } from '../pack/index.js'
 import { isPack, readFooter } from './footers.js'
 
@@ -73,4 +73,3 @@ export async function loadFooters(storage: Storage, keyring: Keyring, table: Ind
   await Promise.all(work)
   return found
 }
-

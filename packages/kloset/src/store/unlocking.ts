@@ -1,8 +1,15 @@
+import type { Unlock } from '../api.js'
 import { type Bytes, fromHex } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
-import { createKeyring, type Encryption, type Keyring, plaintextMaterial, type Secret, unlock } from '../crypto/index.js'
+import {
+  createKeyring,
+  type Encryption,
+  type Keyring,
+  plaintextMaterial,
+  type Secret,
+  unlock,
+} from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
-import type { Unlock } from '../api.js'
 import type { Pool } from '../runtime/pool.js'
 import type { StoreConfig } from './config.js'
 import { deriveApart } from './derive.js'

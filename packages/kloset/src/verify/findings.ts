@@ -28,28 +28,61 @@ export type FindingCode =
 const otherCopy = 'Restore this object from another copy of the store.'
 
 const remedies: Record<FindingCode, { readonly level: Finding['level']; readonly remedy: string }> = {
-  'config-corrupt': { level: 'error', remedy: 'Put back `config` from `config.copy`, or from another copy of the store.' },
-  'copy-damaged': { level: 'error', remedy: 'One of two copies is damaged; put it back from the other while that is whole.' },
-  'key-corrupt': { level: 'error', remedy: 'Put it back from its `.copy`, or remove the slot and add the passphrase again.' },
-  'epoch-corrupt': { level: 'error', remedy: 'Put it back from its `.copy`, or remove the slot and add the passphrase again.' },
+  'config-corrupt': {
+    level: 'error',
+    remedy: 'Put back `config` from `config.copy`, or from another copy of the store.',
+  },
+  'copy-damaged': {
+    level: 'error',
+    remedy: 'One of two copies is damaged; put it back from the other while that is whole.',
+  },
+  'key-corrupt': {
+    level: 'error',
+    remedy: 'Put it back from its `.copy`, or remove the slot and add the passphrase again.',
+  },
+  'epoch-corrupt': {
+    level: 'error',
+    remedy: 'Put it back from its `.copy`, or remove the slot and add the passphrase again.',
+  },
   'log-corrupt': { level: 'error', remedy: `${otherCopy} Until then the store can be read, not written.` },
   'log-gap': { level: 'error', remedy: `${otherCopy} Until then the store can be read, not written.` },
-  'checkpoint-corrupt': { level: 'error', remedy: 'Remove it: a checkpoint only saves reading, and a later one replaces it.' },
+  'checkpoint-corrupt': {
+    level: 'error',
+    remedy: 'Remove it: a checkpoint only saves reading, and a later one replaces it.',
+  },
   'segment-missing': { level: 'error', remedy: `${otherCopy} Restores go on without it: the packs say the same.` },
   'segment-corrupt': { level: 'error', remedy: `${otherCopy} Restores go on without it: the packs say the same.` },
   'pack-missing': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
   'pack-size': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
-  'pack-corrupt': { level: 'error', remedy: 'All it holds can be read. Put it back from another copy of the store when there is one.' },
-  'frame-corrupt': { level: 'error', remedy: `${otherCopy} If the files still exist, back them up again with everything read.` },
-  'footer-corrupt': { level: 'error', remedy: 'The index says the same, so nothing is lost. Put the pack back from another copy of the store.' },
-  'chunk-corrupt': { level: 'error', remedy: `${otherCopy} If the files still exist, back them up again with everything read.` },
+  'pack-corrupt': {
+    level: 'error',
+    remedy: 'All it holds can be read. Put it back from another copy of the store when there is one.',
+  },
+  'frame-corrupt': {
+    level: 'error',
+    remedy: `${otherCopy} If the files still exist, back them up again with everything read.`,
+  },
+  'footer-corrupt': {
+    level: 'error',
+    remedy: 'The index says the same, so nothing is lost. Put the pack back from another copy of the store.',
+  },
+  'chunk-corrupt': {
+    level: 'error',
+    remedy: `${otherCopy} If the files still exist, back them up again with everything read.`,
+  },
   'index-mismatch': { level: 'error', remedy: 'Put back the index segments from another copy of the store.' },
   'tree-corrupt': { level: 'error', remedy: 'Other snapshots may still have these entries; restore from one of them.' },
   'tree-missing': { level: 'error', remedy: 'Other snapshots may still have these entries; restore from one of them.' },
-  'chunk-missing': { level: 'error', remedy: 'Restore these files from another snapshot or another copy of the store.' },
+  'chunk-missing': {
+    level: 'error',
+    remedy: 'Restore these files from another snapshot or another copy of the store.',
+  },
   'chunk-length': { level: 'error', remedy: 'Restore these files from another snapshot or another copy of the store.' },
   'entry-error': { level: 'warning', remedy: 'Make these files readable for who runs the backup, and back up again.' },
-  'orphan-pack': { level: 'warning', remedy: 'Nothing to do: an interrupted backup left it, and the next one uses it.' },
+  'orphan-pack': {
+    level: 'warning',
+    remedy: 'Nothing to do: an interrupted backup left it, and the next one uses it.',
+  },
 }
 
 /** A finding with what is always the same for its code. */

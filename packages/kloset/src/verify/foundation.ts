@@ -2,7 +2,7 @@ import type { Finding } from '../api.js'
 import { fromHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { openPrevious, readSlot, verifyEpoch, verifySlot } from '../crypto/index.js'
-import { KlosetError, isKlosetError } from '../errors.js'
+import { isKlosetError, KlosetError } from '../errors.js'
 import { decodeConfig, verifyConfig } from '../store/config.js'
 import type { OpenedStore } from '../store/opened.js'
 import { copyOf, readIfThere } from '../store/twice.js'
@@ -24,7 +24,8 @@ export async function* checkFoundation(store: OpenedStore, call: Call): AsyncGen
     })
   }
   const names = await namesUnder(store.storage, 'epochs/', call)
-  for (const name of new Set(names.map((each) => each.replace(/\.copy$/, '')))) yield* checkEpoch(store, storeId, name, call)
+  for (const name of new Set(names.map((each) => each.replace(/\.copy$/, ''))))
+    yield* checkEpoch(store, storeId, name, call)
 }
 
 async function* checkEpoch(store: OpenedStore, storeId: Uint8Array, name: string, call: Call): AsyncGenerator<Finding> {

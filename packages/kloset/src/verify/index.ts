@@ -1,9 +1,9 @@
 import type { CheckOptions, Finding } from '../api.js'
 import type { Call } from '../connector/index.js'
-import { StoredSnapshot } from '../snapshot/index.js'
+import type { StoredSnapshot } from '../snapshot/index.js'
 import { LoadedIndex, type OpenedStore } from '../store/opened.js'
-import { checkFoundation } from './foundation.js'
 import { finding } from './findings.js'
+import { checkFoundation } from './foundation.js'
 import { checkLog } from './log.js'
 import { Lost } from './lost.js'
 import { checkPacks } from './packs.js'
@@ -11,6 +11,8 @@ import { CheckReport } from './report.js'
 import { TreeCheck } from './trees.js'
 
 export type { CheckOptions, Finding } from '../api.js'
+export { type FindingCode, finding } from './findings.js'
+export { type IndexedFrames, type PackFinding, type VerifiedPack, verifyPack } from './pack.js'
 
 /**
  * Verifies a store and yields what is wrong with it, as it is found. Config, keys and log come first, then the index and the packs,
@@ -56,7 +58,11 @@ async function* steps(
   for (const { name, error } of bad) {
     const object = `index/${name}`
     const missing = error.code === 'KLOSET_NOT_FOUND'
-    yield finding(missing ? 'segment-missing' : 'segment-corrupt', object, missing ? `${object} is missing` : error.message)
+    yield finding(
+      missing ? 'segment-missing' : 'segment-corrupt',
+      object,
+      missing ? `${object} is missing` : error.message,
+    )
   }
   const lost = new Lost(table)
   yield* checkPacks(store, table, lost, options.read ?? 'structure', report, call)

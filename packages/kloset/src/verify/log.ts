@@ -62,7 +62,11 @@ async function* checkCheckpoints(
       const { hash } = decodeCheckpoint(store.keyring, position, bytes)
       const entry = hashes.get(position)
       if (entry !== undefined && equalBytes(entry, hash)) continue
-      yield finding('checkpoint-corrupt', object, `${object} is of another log: entry ${position} does not have the hash ${toHex(hash).slice(0, 16)}…`)
+      yield finding(
+        'checkpoint-corrupt',
+        object,
+        `${object} is of another log: entry ${position} does not have the hash ${toHex(hash).slice(0, 16)}…`,
+      )
     } catch (error) {
       if (!isKlosetError(error)) throw error
       yield finding('checkpoint-corrupt', object, error.message)

@@ -4,11 +4,12 @@ import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { IndexedPack, IndexTable } from '../index/index.js'
 import { limits, packObject } from '../pack/index.js'
-import type { OpenedStore } from '../store/opened.js'
 import { isPack } from '../store/footers.js'
+import type { OpenedStore } from '../store/opened.js'
 import { finding } from './findings.js'
 import type { Lost } from './lost.js'
-import type { VerifyInit, VerifyMessage, VerifyReply } from './messages.js'
+import type { VerifyInit, VerifyMessage } from './messages.js'
+import type { VerifiedPack } from './pack.js'
 import type { CheckReport } from './report.js'
 
 /** Verifies that the packs of the index are there with their sizes; then reads those that `read` asks for. */
@@ -56,7 +57,10 @@ function loseBeyond({ name, frames }: IndexedPack, size: number, lost: Lost): vo
 }
 
 /** The packs that are read: all, or those whose turn it is by their names. */
-function due(packs: readonly IndexedPack[], read: Exclude<CheckOptions['read'], undefined | 'structure'>): IndexedPack[] {
+function due(
+  packs: readonly IndexedPack[],
+  read: Exclude<CheckOptions['read'], undefined | 'structure'>,
+): IndexedPack[] {
   if (read === 'all') return [...packs]
   const rounds = Math.ceil(100 / read.percent)
   return packs.filter(({ name }) => (name[0]! * 65_536 + name[1]! * 256 + name[2]!) % rounds === read.round % rounds)
@@ -79,7 +83,9 @@ async function* readPacks(
   const lane = async (worker: number): Promise<void> => {
     for (let pack = packs[next++]; pack !== undefined; pack = packs[next++]) {
       call.signal.throwIfAborted()
-      found.push(...(await readPack(store, pack, lost, (message) => jobs.call(worker, message, [message.file.buffer]), call)))
+      found.push(
+        ...(await readPack(store, pack, lost, (message) => jobs.call(worker, message, [message.file.buffer]), call)),
+      )
       report.entries++
       report.bytes += pack.size
       report.tell()
@@ -113,7 +119,7 @@ async function readPack(
     lost.pack(name)
     return [finding('pack-missing', object, `${object} is missing`)]
   }
-  const reply = (await verify({ name, file, frames })) as VerifyReply
+  const reply = (await verify({ name, file, frames })) as VerifiedPack
   for (const { frame, id } of reply.findings) {
     if (id !== undefined) lost.blob(name, id)
     else if (frame !== undefined) lost.frame(name, frame)

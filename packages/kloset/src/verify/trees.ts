@@ -27,7 +27,10 @@ import type { CheckReport } from './report.js'
  * Nodes that were found whole with all below them, by id: snapshots share most of theirs. What is kept of each tells whether it also
  * is what another parent says.
  */
-type WholeNodes = Map<string, Pick<NonNullable<NodeReference['parent']>, 'level' | 'last' | 'totals'> & { first: Uint8Array }>
+type WholeNodes = Map<
+  string,
+  Pick<NonNullable<NodeReference['parent']>, 'level' | 'last' | 'totals'> & { first: Uint8Array }
+>
 
 /** At most so many paths are listed with a finding. */
 const mostAffected = 1000
@@ -55,7 +58,10 @@ export class TreeCheck {
       const text = `${entries} of snapshot ${snapshot.id.slice(0, 8)} could not be read when it was made`
       yield finding('entry-error', snapshot.id, text)
     }
-    const lost = new Map<string, { code: 'chunk-missing' | 'chunk-length'; snapshot: string; paths: string[]; count: number }>()
+    const lost = new Map<
+      string,
+      { code: 'chunk-missing' | 'chunk-length'; snapshot: string; paths: string[]; count: number }
+    >()
     for (const place of snapshot.places) {
       const walk = new PlaceCheck(snapshot, place, this.#blobs, this.#lost, this.#whole, this.#report, this.#call)
       yield* walk.node(rootReference(treeOf(place)))
@@ -176,12 +182,21 @@ class PlaceCheck {
         ? 'everything in it'
         : `what comes after ${after === undefined ? 'its root' : this.#path(after)} up to ${this.#path(parent.last)}`
     const text = `a node of the tree of snapshot ${this.#snapshot.id.slice(0, 8)} cannot be read, and with it ${range}: ${reason}`
-    return this.#finding(missing ? 'tree-missing' : 'tree-corrupt', text, parent === undefined ? [''] : [this.#path(parent.last)])
+    return this.#finding(
+      missing ? 'tree-missing' : 'tree-corrupt',
+      text,
+      parent === undefined ? [''] : [this.#path(parent.last)],
+    )
   }
 
   #finding(code: 'tree-missing' | 'tree-corrupt', message: string, paths: readonly string[]): Finding {
     const snapshot = this.#snapshot.id
-    return finding(code, snapshot, message, paths.map((path) => ({ snapshot, path })))
+    return finding(
+      code,
+      snapshot,
+      message,
+      paths.map((path) => ({ snapshot, path })),
+    )
   }
 
   #path(key: Uint8Array): string {
@@ -200,7 +215,9 @@ function fits(node: ReturnType<WholeNodes['get']>, { after, parent }: NodeRefere
   if (node === undefined) return false
   const { first, last, level, totals } = node
   const follows =
-    after === undefined ? level > 0 || first.length === 0 : compareKeys(first, 0, first.length, after, 0, after.length) > 0
+    after === undefined
+      ? level > 0 || first.length === 0
+      : compareKeys(first, 0, first.length, after, 0, after.length) > 0
   if (parent === undefined || !follows) return follows
   return level === parent.level - 1 && equalBytes(last, parent.last) && sameTotals(totals, parent.totals)
 }

@@ -1,14 +1,17 @@
-import type { Unlock } from '../../src/api.js'
+import type { Store, Unlock } from '../../src/api.js'
 import { type Bytes, fromHex, toHex } from '../../src/bytes/index.js'
-import type { Source } from '../../src/connector/index.js'
+import { Registry } from '../../src/connector/index.js'
 import { createKeyring, type Keyring, plaintextMaterial, unlock } from '../../src/crypto/index.js'
+import { poolOf } from '../../src/engine.js'
+import { OpenStore } from '../../src/facade.js'
+import { memoryStorage } from '../../src/index.js'
 import { CommitLog } from '../../src/log/index.js'
-import { memoryStorage, openStore } from '../../src/index.js'
 import { openPack, type PackClass } from '../../src/pack/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { decodeConfig } from '../../src/store/config.js'
-import { decodeEntry, entriesUnder, rawEntry } from '../../src/tree/index.js'
-import { filesOf, openAt, placeOf, rawKey, restored } from './stores.js'
+import { LoadedIndex, OpenedStore } from '../../src/store/opened.js'
+import { decodeEntry, decodeListNode, entriesUnder, extents, rawEntry, type StoredContent } from '../../src/tree/index.js'
+import { engine, filesOf, openAt, rawKey, restored } from './stores.js'
 
 const signal = new AbortController().signal
 
@@ -86,6 +89,7 @@ export interface KnownSnapshot {
 export interface KnownStore {
   readonly place: MemoryPlace
   readonly unlock: Unlock
+  readonly keyring: Keyring
   readonly packs: ReadonlyMap<string, KnownPack>
   /** Oldest first. */
   readonly snapshots: readonly KnownSnapshot[]
@@ -115,22 +119,30 @@ export async function knownStore(place: MemoryPlace, unlocked: Unlock): Promise<
     }
     snapshots.push({ id: record.id, files: known })
   }
-  return { place, unlock: unlocked, packs: await packsOf(place), snapshots }
+  return { place, unlock: unlocked, keyring: await keyringOf(place), packs: await packsOf(place), snapshots }
+}
+
+/** Opens a store whose keys are known already: unlocking takes longer than all the rest of a small one. */
+export async function openWithKeys(place: MemoryPlace, keyring: Keyring): Promise<Store> {
+  const storage = memoryStorage({ place })
+  const log = await CommitLog.open({ storage, keyring, writer: new Uint8Array(16), signal })
+  const config = decodeConfig(place.get('config')!)
+  const parts = { storage, config, keyring, log, pool: poolOf(engine), writable: true, notice: () => undefined }
+  return new OpenStore(new OpenedStore({ ...parts, call: { signal } }), new Registry([]))
 }
 
 async function blobReader(place: MemoryPlace): Promise<{ blobs: (id: Uint8Array) => Promise<Bytes> }> {
-  const { LoadedIndex } = await import('../../src/store/opened.js')
   const log = await logOf(place)
   const index = new LoadedIndex(memoryStorage({ place }), await keyringOf(place))
   await index.follow(log.state.segments, () => undefined, { signal })
   return { blobs: (id) => index.blobs.node(id, { signal }) }
 }
 
+/** The chunks of a file, and the nodes of its list. */
 async function idsOf(
-  content: Parameters<typeof import('../../src/tree/index.js').extents>[0],
+  content: StoredContent,
   fetch: (id: Uint8Array) => Promise<Bytes>,
 ): Promise<Set<string>> {
-  const { extents, decodeListNode } = await import('../../src/tree/index.js')
   const ids = new Set<string>()
   for await (const { id } of extents(content, fetch)) if (id !== undefined) ids.add(toHex(id))
   if (content.form !== 'list') return ids
@@ -143,16 +155,3 @@ async function idsOf(
   return ids
 }
 
-/** A store of several backups of the same sources, with the files each of them saw. */
-export async function storeOf(
-  create: (place: MemoryPlace) => Promise<import('../../src/api.js').Store>,
-  backups: readonly (readonly Source[])[],
-): Promise<MemoryPlace> {
-  const place = placeOf()
-  const store = await create(place)
-  for (const sources of backups) await store.backup(sources, { host: 'h', user: 'u' })
-  await store.close()
-  return place
-}
-
-export { openStore }

@@ -1,15 +1,18 @@
 import { expect } from 'vitest'
 import { equalBytes } from '../../src/bytes/index.js'
-import { isKlosetError, type Notice, type Store } from '../../src/index.js'
+import { isKlosetError, type Store } from '../../src/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
-import type { KnownSnapshot, KnownStore } from '../support/damage.js'
+import { type KnownSnapshot, type KnownStore, openWithKeys } from '../support/damage.js'
 import { recorder, workerRecorder } from '../support/recorder.js'
-import { findingsOf, openAt, outcome } from '../support/stores.js'
+import { findingsOf, openAt } from '../support/stores.js'
 
-/** Opens a damaged store; an error that is not ours fails the test. */
-export async function tryOpen(place: MemoryPlace, known: KnownStore, notices?: Notice[]): Promise<Store | undefined> {
+/** Opens a damaged store; an error that is not ours fails the test. Keys are only used again where nothing about them is damaged. */
+async function tryOpen(place: MemoryPlace, known: KnownStore): Promise<Store | undefined> {
+  const isFoundation = (name: string): boolean => /^(config|keys|epochs)/.test(name)
+  const names = [...known.place.keys()].filter(isFoundation)
+  const whole = names.every((name) => place.get(name) === known.place.get(name))
   try {
-    return await openAt(place, known.unlock, { onNotice: (notice) => notices?.push(notice) })
+    return await (whole ? openWithKeys(place, known.keyring) : openAt(place, known.unlock))
   } catch (error) {
     if (!isKlosetError(error)) throw error
     return undefined
@@ -66,5 +69,3 @@ export async function mustRestore(
     if (needs !== (found === undefined)) expect.fail(`${what}: ${path} ${needs ? 'cannot be right' : 'must be restored'}`)
   }
 }
-
-export { outcome }
