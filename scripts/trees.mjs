@@ -33,26 +33,26 @@ export function sizeOfTree(folder) {
   return size
 }
 
-/** Everything that is not the same in two folders: a sentence each. Reads every byte of both. */
-export function differences(a, b) {
+/** Everything that is not the same in two folders: a sentence each. Reads every byte of both; times are compared in units of `grain` nanoseconds. */
+export function differences(a, b, grain = 1n) {
   const found = []
   const [left, right] = [new Set(pathsBelow(a)), new Set(pathsBelow(b))]
   for (const path of left) if (!right.has(path)) found.push(`${path} is missing`)
   for (const path of right) if (!left.has(path)) found.push(`${path} should not be there`)
   for (const path of left) {
     if (!right.has(path)) continue
-    const difference = differenceOf(join(a, path), join(b, path))
+    const difference = differenceOf(join(a, path), join(b, path), grain)
     if (difference !== undefined) found.push(`${path === '' ? 'the folder itself' : path}: ${difference}`)
   }
   return found
 }
 
-function differenceOf(a, b) {
+function differenceOf(a, b, grain) {
   const [left, right] = [lstatSync(a, { bigint: true }), lstatSync(b, { bigint: true })]
   if (left.mode !== right.mode) return `mode ${left.mode.toString(8)} became ${right.mode.toString(8)}`
   if (left.uid !== right.uid || left.gid !== right.gid) return 'another owner'
   if (left.isSymbolicLink()) return readlinkSync(a) === readlinkSync(b) ? undefined : 'points elsewhere'
-  if (left.mtimeNs !== right.mtimeNs) return `modified ${left.mtimeNs} became ${right.mtimeNs}`
+  if (left.mtimeNs / grain !== right.mtimeNs / grain) return `modified ${left.mtimeNs} became ${right.mtimeNs}`
   if (!left.isFile()) return undefined
   if (left.nlink !== right.nlink) return `${left.nlink} names became ${right.nlink}`
   if (left.size !== right.size) return `${left.size} bytes became ${right.size}`

@@ -1,4 +1,6 @@
 import type { Engine, EngineOptions } from './api.js'
+import { scanAhead } from './backup/scan-ahead.js'
+import type { Source } from './connector/index.js'
 import { Pool } from './runtime/pool.js'
 import { parallelism, startThread } from './runtime/system.js'
 import { createJob } from './worker.js'
@@ -16,6 +18,10 @@ class PoolEngine implements Engine {
 
   get workers(): number {
     return this.pool.size
+  }
+
+  scanAhead(source: Source): void {
+    scanAhead(this.pool, source)
   }
 
   close(): Promise<void> {

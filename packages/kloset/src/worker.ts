@@ -1,5 +1,6 @@
 import { createBackupJob } from './backup/job.js'
 import type { BackupInit } from './backup/messages.js'
+import { createScanJob, type ScanInit } from './backup/scan-job.js'
 import type { WorkerSide } from './connector/index.js'
 import { createRestoreJob } from './restore/job.js'
 import type { RestoreInit } from './restore/messages.js'
@@ -15,6 +16,8 @@ export const createJob: JobFactory = async (kind, init) => {
       return createBackupJob(init as BackupInit, load)
     case 'restore':
       return createRestoreJob(init as RestoreInit, load)
+    case 'scan':
+      return createScanJob(init as ScanInit, load)
     case 'derive':
       return createDeriveJob()
     case 'verify':

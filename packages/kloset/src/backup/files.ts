@@ -3,10 +3,12 @@ import type { Bytes } from '../bytes/index.js'
 import { type ChunkSizes, createChunker } from '../chunk/index.js'
 import { type Call, type Entry, pathFromBytes, type Source } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
+import { isKlosetError, KlosetError } from '../errors.js'
+import type { PostedError } from '../runtime/jobs.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import { decodeStat, encodeStat, ListBuilder, type ListBuilderOptions, noContent } from '../tree/index.js'
 import { addChunks, chunkLength, contentOf, emptyContent, lengthOfChunks } from './content.js'
-import type { FileResult, StoredReply } from './messages.js'
+import type { StoredReply } from './messages.js'
 import { Pieces } from './pieces.js'
 import { type EntryView, entryOf, RecordWriter } from './records.js'
 import type { BackupReport } from './report.js'
@@ -97,7 +99,7 @@ export class Files {
       at += chunks.length
       const content = contentOf(chunks, lists)
       this.#options.report.bytes += lengthOfChunks(chunks)
-      this.#finish(slot, content instanceof Promise ? await content : content, file)
+      this.#finish(slot, content instanceof Promise ? await content : content, file.chunks > 0, errorOf(file.error))
     }
     this.#options.slots.drain()
   }
@@ -109,16 +111,17 @@ export class Files {
     const list = new ListBuilder(lists)
     const record = view.record.slice()
     const ranges: Promise<StoredReply>[] = []
-    let result: FileResult = { chunks: 1, error: undefined }
+    let error: PostedError | undefined
     const take = async (): Promise<void> => {
       const reply = await ranges.shift()!
       await this.#append(list, reply)
-      if (reply.files[0]!.error !== undefined) result = reply.files[0]!
+      error ??= reply.files[0]!.error
     }
     try {
-      for (let from = 0, done = false; !done; ) {
+      for (let from = 0, done = false; !done && error === undefined; ) {
         const cut = await workers.cut({ op: 'cut', source: number, record, from, budget: cutBudget })
         done = cut.done
+        error ??= cut.error
         for (const lengths of groups(cut.lengths)) {
           await room()
           while (ranges.length > 2 * workers.size) await take()
@@ -129,11 +132,10 @@ export class Files {
         }
       }
       while (ranges.length > 0) await take()
-      this.#finish(slot, await list.finish(), result)
-    } catch (error) {
+    } finally {
       await Promise.allSettled(ranges)
-      this.#failed(slot, error)
     }
+    this.#finish(slot, await list.finish(), true, errorOf(error))
     this.#options.slots.drain()
   }
 
@@ -157,18 +159,22 @@ export class Files {
         await this.#append(list, await workers.store({ op: 'blobs', source: number, ...cut }, [cut.bytes.buffer]))
       }
     }
-    try {
-      for await (const piece of source.read(entry, { ...call, range: undefined })) {
-        pieces.add(piece)
-        await store(rangeBytes / 2)
-      }
-      pieces.end()
-      await store(0)
-      this.#finish(slot, await list.finish(), { chunks: 1, error: undefined })
-    } catch (error) {
-      call.signal.throwIfAborted()
-      this.#failed(slot, error)
+    let size = 0
+    let error: unknown
+    // Only what the source throws is a failure of the file.
+    for await (const piece of untilError(
+      source.read(entry, { ...call, range: undefined }),
+      (thrown) => (error = thrown),
+    )) {
+      size += piece.length
+      pieces.add(piece)
+      await store(rangeBytes / 2)
     }
+    call.signal.throwIfAborted()
+    pieces.end()
+    await store(0)
+    if (error === undefined && entry.size !== undefined && entry.size !== size) error = otherSize(entry, size)
+    this.#finish(slot, await list.finish(), size > 0, error)
     this.#options.slots.drain()
   }
 
@@ -178,15 +184,15 @@ export class Files {
     this.#options.report.tell()
   }
 
-  #finish(slot: Slot, content: Bytes, file: FileResult): void {
-    if (file.error === undefined) {
+  /** Ends a file: `error` is what went wrong after `some` of it was read, or before. */
+  #finish(slot: Slot, content: Bytes, some: boolean, error: unknown): void {
+    if (error === undefined) {
       slot.content = content
       this.#options.report.files++
       return
     }
     // What was read of a file that would not hold still is kept; one that could not be read leaves only its stat.
-    const kept = file.chunks > 0 && file.error.kloset?.code === 'KLOSET_FILE_CHANGED'
-    this.#failed(slot, errorOfPosted(file.error), kept ? content : noContent)
+    this.#failed(slot, error, some && isKlosetError(error, 'KLOSET_FILE_CHANGED') ? content : noContent)
   }
 
   #failed(slot: Slot, error: unknown, content: Uint8Array = noContent): void {
@@ -215,4 +221,35 @@ function* groups(lengths: Uint32Array): Generator<Uint32Array> {
     start = i + 1
     bytes = 0
   }
+}
+
+/** What `items` gives until it throws; then `failed` is told. */
+async function* untilError<T>(items: AsyncIterable<T>, failed: (error: unknown) => void): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      let next: IteratorResult<T>
+      try {
+        next = await iterator.next()
+      } catch (error) {
+        failed(error)
+        return
+      }
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    await iterator.return?.()
+  }
+}
+
+function otherSize({ path, size }: Entry, read: number): KlosetError {
+  return new KlosetError('KLOSET_FILE_CHANGED', `it has ${read} bytes where ${size} were expected`, {
+    context: { path },
+    hint: 'Run the backup again when it is quiet.',
+  })
+}
+
+function errorOf(posted: PostedError | undefined): Error | undefined {
+  return posted === undefined ? undefined : errorOfPosted(posted)
 }

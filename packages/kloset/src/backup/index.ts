@@ -27,7 +27,8 @@ import { Files } from './files.js'
 import type { BackupInit, StoredReply } from './messages.js'
 import { type Parent, parentOf } from './parent.js'
 import { BackupReport } from './report.js'
-import { scanHere, scanThere } from './scan.js'
+import { scanHere } from './scan.js'
+import { forgetScan, scanAhead, scanThere } from './scan-ahead.js'
 import { SlotQueue, UnorderedSlots } from './slots.js'
 import { backupSource } from './source.js'
 import { Uploads } from './uploads.js'
@@ -44,11 +45,14 @@ export async function backup(
   call: Call,
 ): Promise<BackupResult> {
   const session = new BackupSession(store, sources, options, call)
+  // Meanwhile the log and the index are read.
+  if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
     const result = await session.run()
     await Promise.all(sources.map((source) => source.settled?.({ snapshot: result.snapshot?.id })))
     return result
   } catch (error) {
+    await Promise.allSettled(sources.map(forgetScan))
     await Promise.allSettled(sources.map((source) => source.settled?.({ snapshot: undefined })))
     throw error
   }
@@ -120,8 +124,10 @@ class BackupSession {
   /** Stores the content of all sources, and their trees. */
   async #storeAll(index: IndexTable, parents: readonly (Parent | undefined)[]): Promise<BuiltTree[]> {
     const metadata = this.#metadataWriter()
-    const jobs = await this.#startJobs(index)
-    const workers = new Workers(jobs, (reply) => this.#take(reply, workers))
+    const jobs = this.#startJobs(index)
+    // Told by the first call: meanwhile the scan and the parent are compared.
+    jobs.catch(() => undefined)
+    const workers = new Workers(jobs, Math.max(1, this.#store.pool.size), (reply) => this.#take(reply, workers))
     this.#workers = workers
     const write = (id: Bytes, encoded: Bytes): void => {
       if (index.has(id) || !this.#claims.claim(id)) return
@@ -140,7 +146,10 @@ class BackupSession {
       return trees
     } finally {
       metadata.release()
-      await jobs.end()
+      await jobs.then(
+        (each) => each.end(),
+        () => undefined,
+      )
     }
   }
 
@@ -174,7 +183,7 @@ class BackupSession {
       room: () => this.#uploads.room(),
     })
     const scansThere = source.worker !== undefined && source.capabilities.order === 'path'
-    const scan = scansThere ? scanThere(() => workers.scan(number)) : scanHere(source, call)
+    const scan = scansThere ? scanThere(this.#store.pool, source) : scanHere(source, call)
     const fetch = (id: Uint8Array): Promise<Bytes> => blobs.node(id, call)
     try {
       return await backupSource({

@@ -1,17 +1,15 @@
 import { type Bytes, ByteWriter } from '../bytes/index.js'
-import type { Entry, Failure, WorkerFile, WorkerSide } from '../connector/index.js'
-import { everything } from '../connector/index.js'
+import type { Entry, WorkerFile, WorkerSide } from '../connector/index.js'
 import { createKeyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
 import { IndexTable, SessionTable } from '../index/index.js'
 import { type Kernels, kernels } from '../kernels/index.js'
 import { PackWriter } from '../pack/index.js'
 import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
-import type { Job, JobReply } from '../runtime/jobs.js'
+import type { Job, JobReply, PostedError } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
-import type { BackupInit, BackupMessage, CutReply, FileResult, PostedPack, ScanReply, StoredReply } from './messages.js'
+import type { BackupInit, BackupMessage, CutReply, FileResult, PostedPack, StoredReply } from './messages.js'
 import { entryOf, entryViews } from './records.js'
-import { ScanEncoder } from './scan.js'
 
 /** Makes the part of a backup that runs in each worker. `load` imports a connector's worker module. */
 export async function createBackupJob(
@@ -37,7 +35,6 @@ class BackupJob implements Job {
   readonly #packs: PackWriter
   readonly #fixed: Region
   readonly #window: Region
-  readonly #scans = new Map<number, { items: Iterator<readonly (Entry | Failure)[]>; encoder: ScanEncoder }>()
   readonly #sealed: PostedPack[] = []
   readonly #spare: ArrayBuffer[] = []
   readonly #chunks = new ByteWriter(64 * 1024)
@@ -70,8 +67,6 @@ class BackupJob implements Job {
   handle(message: BackupMessage): JobReply {
     if (message.spare !== undefined) this.#spare.push(message.spare)
     switch (message.op) {
-      case 'scan':
-        return this.#scan(message.source)
       case 'files':
         return this.#files(message.source, message.records)
       case 'cut':
@@ -92,23 +87,9 @@ class BackupJob implements Job {
   }
 
   end(): void {
-    for (const scan of this.#scans.values()) scan.items.return?.()
     this.#packs.release()
     giveRegion(this.#fixed)
     giveRegion(this.#window)
-  }
-
-  #scan(source: number): JobReply {
-    let scan = this.#scans.get(source)
-    if (scan === undefined) {
-      scan = { items: this.#side(source).scan!(everything, '')[Symbol.iterator](), encoder: new ScanEncoder() }
-      this.#scans.set(source, scan)
-    }
-    const next = scan.items.next()
-    for (const item of next.done ? [] : next.value) scan.encoder.add(item)
-    const { records, count, failures, done } = scan.encoder.take(next.done === true)
-    const value: ScanReply = { records, count, failures, done }
-    return { value, transfer: [value.records.buffer] }
   }
 
   #files(source: number, records: Bytes): JobReply {
@@ -202,10 +183,22 @@ class BackupJob implements Job {
   }
 
   #cut(source: number, record: Bytes, from: number, budget: number): JobReply {
+    const lengths: number[] = []
+    let done = true
+    let error: PostedError | undefined
+    try {
+      done = this.#cutFile(source, record, from, budget, lengths)
+    } catch (thrown) {
+      error = postedError(thrown)
+    }
+    const value: CutReply = { lengths: Uint32Array.from(lengths), done, error }
+    return { value }
+  }
+
+  #cutFile(source: number, record: Bytes, from: number, budget: number, lengths: number[]): boolean {
     const { min, normal, max } = this.#init.sizes
     const [view] = entryViews(record)
     const file = this.#side(source).open!(entryOf(view!))
-    const lengths: number[] = []
     let cutBytes = 0
     let done = true
     try {
@@ -225,8 +218,7 @@ class BackupJob implements Job {
     } finally {
       file.close()
     }
-    const value: CutReply = { lengths: Uint32Array.from(lengths), done }
-    return { value }
+    return done
   }
 
   #range(source: number, record: Bytes, from: number, lengths: Uint32Array): JobReply {

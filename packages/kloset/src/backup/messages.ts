@@ -25,8 +25,6 @@ export type BackupMessage = { readonly spare?: ArrayBuffer | undefined } & Backu
 
 /** What can be asked of the job. */
 export type BackupRequest =
-  /** The next entries of a source, in path order. */
-  | { readonly op: 'scan'; readonly source: number }
   /** Read, cut and store whole files. */
   | { readonly op: 'files'; readonly source: number; readonly records: Bytes }
   /** Find the cut points of a large file from an offset that is one. */
@@ -80,6 +78,8 @@ export interface CutReply {
   readonly lengths: Uint32Array
   /** Whether the last length ends the file. */
   readonly done: boolean
+  /** Why the file could not be read. */
+  readonly error: PostedError | undefined
 }
 
 /** A sealed pack on its way to the main thread. */

@@ -1,10 +1,10 @@
 import type { Call, Entry, Failure, Source } from '../connector/index.js'
-import { everything } from '../connector/index.js'
+import { checkPath, everything } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { postedError } from '../runtime/posted.js'
 import type { EntryError } from '../tree/index.js'
 import type { ScanReply } from './messages.js'
-import { RecordWriter } from './records.js'
+import { type EntryView, entryViews, RecordWriter } from './records.js'
 
 /**
  * Turns what a scan yields into records. A directory that could not be listed comes as its entry and then a failure of the same
@@ -31,6 +31,11 @@ export class ScanEncoder {
     this.#held = undefined
   }
 
+  /** Whether a path is that of a folder at the top, or of the root, whose failure is about to come. */
+  isFolderAbove(path: string): boolean {
+    return !path.includes('/') && this.#held?.path === path && this.#held.type === 'directory'
+  }
+
   /** Lets go of the item that is held back. */
   release(): void {
     if (this.#held !== undefined) this.#put(this.#held)
@@ -38,7 +43,7 @@ export class ScanEncoder {
   }
 
   /** What was gathered; at the end of the scan the held item too. */
-  take(done: boolean): Scanned {
+  take(done: boolean): ScanReply & { readonly entries: readonly Entry[] } {
     if (done) this.release()
     const records = this.#records.finish()
     const scanned = { records, count: this.#records.count, entries: this.#entries, failures: this.#failures, done }
@@ -49,15 +54,20 @@ export class ScanEncoder {
   }
 
   #put(entry: Entry, error?: EntryError): void {
+    // A source that gives such a path is wrong altogether: what it means by it cannot be guessed.
+    checkPath(entry.path)
     this.#records.add(entry, error)
     this.#entries.push(entry)
     this.#last = entry.path
   }
 }
 
-/** Entries of a scan; where it ran on this thread, also as the source gave them. */
-export interface Scanned extends ScanReply {
+/** Entries of a scan, in path order; where it ran on this thread, also as the source gave them. */
+export interface Scanned {
+  readonly views: Iterable<EntryView>
   readonly entries?: readonly Entry[]
+  readonly failures: ScanReply['failures']
+  readonly done: boolean
 }
 
 /** What a snapshot keeps of an error. */
@@ -70,31 +80,15 @@ export function errorText(error: unknown): EntryError {
 /** The entries of a source, scanned on this thread. */
 export async function* scanHere(source: Source, how: Call): AsyncGenerator<Scanned> {
   const encoder = new ScanEncoder()
+  const taken = (done: boolean): Scanned => {
+    const { records, entries, failures } = encoder.take(done)
+    return { views: entryViews(records), entries, failures, done }
+  }
   for await (const batch of source.scan({ ...how, filter: everything, under: '' })) {
     for (const item of batch) encoder.add(item)
     // In-order sources let go of a batch when the next one is asked for.
     if (source.capabilities.access === 'in-order') encoder.release()
-    yield encoder.take(false)
+    yield taken(false)
   }
-  yield encoder.take(true)
-}
-
-/** The entries of a source, scanned by a worker: several requests are under way, so that it never waits for this thread. */
-export async function* scanThere(ask: () => Promise<ScanReply>): AsyncGenerator<ScanReply> {
-  const ahead: Promise<ScanReply>[] = []
-  try {
-    for (;;) {
-      while (ahead.length < 4) {
-        const reply = ask()
-        // Taken below, in order; until then a failure must not count as unhandled.
-        reply.catch(() => undefined)
-        ahead.push(reply)
-      }
-      const reply = await ahead.shift()!
-      yield reply
-      if (reply.done) return
-    }
-  } finally {
-    await Promise.allSettled(ahead)
-  }
+  yield taken(true)
 }

@@ -4,7 +4,7 @@ import { errorOfPosted } from '../runtime/posted.js'
 import { type BuiltTree, decodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
 import { sameContent, youngest } from './changed.js'
 import type { Files } from './files.js'
-import { type EntryView, entryOf, entryViews } from './records.js'
+import { type EntryView, entryOf } from './records.js'
 import type { BackupReport } from './report.js'
 import type { Scanned } from './scan.js'
 import type { Slot, Slots } from './slots.js'
@@ -40,15 +40,14 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
   const parent = options.parent === undefined ? undefined : new TreeCursor(options.parent.tree, options.fetch)
   await parent?.first()
   for await (const reply of scan) {
-    report.found.entries += reply.count
-    if (reply.done) options.scanned()
     for (const { path, error } of reply.failures) {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
       report.fail(path, errorOfPosted(error))
     }
     let index = 0
-    for (const view of entryViews(reply.records)) {
+    for (const view of reply.views) {
       const entry = reply.entries?.[index++]
+      report.found.entries++
       if (parent !== undefined) {
         const wait = inOrder ? seek(parent, view.key) : parent.seek(view.key)
         if (wait !== undefined) await wait
@@ -56,6 +55,7 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       const wait = add(options, parent, view, entry)
       if (wait !== undefined) await wait
     }
+    if (reply.done) options.scanned()
     if (slots.length > mostWaiting) files.send()
     await slots.shrink(mostWaiting)
     signal.throwIfAborted()

@@ -1,37 +1,30 @@
 import type { SharedSession } from '../index/index.js'
 import type { JobSet } from '../runtime/pool.js'
-import type { BackupMessage, BackupRequest, CutReply, ScanReply, StoredReply } from './messages.js'
+import type { BackupMessage, BackupRequest, CutReply, StoredReply } from './messages.js'
 
 /** How many requests a worker has waiting, besides the one at hand: enough that it never waits for the main thread. */
 const depth = 2
 
 /** Hands work to the workers of a backup, first come, first served. */
 export class Workers {
-  readonly #jobs: JobSet
+  readonly #jobs: Promise<JobSet>
+  readonly size: number
   readonly #load: number[]
   readonly #waiting: ((worker: number) => void)[] = []
   readonly #stored: (reply: StoredReply) => void
   readonly #spare: ArrayBuffer[] = []
 
   /** `stored` is told everything that workers stored, also where nobody waits for the answer. */
-  constructor(jobs: JobSet, stored: (reply: StoredReply) => void) {
+  constructor(jobs: Promise<JobSet>, size: number, stored: (reply: StoredReply) => void) {
     this.#jobs = jobs
-    this.#load = new Array<number>(jobs.size).fill(0)
+    this.size = size
+    this.#load = new Array<number>(size).fill(0)
     this.#stored = stored
-  }
-
-  get size(): number {
-    return this.#jobs.size
   }
 
   /** Takes memory that packs were in, for the next ones. */
   recycle(memory: ArrayBuffer): void {
     this.#spare.push(memory)
-  }
-
-  /** The next entries of a source: always of the same worker, which keeps the place. */
-  scan(source: number): Promise<ScanReply> {
-    return this.#jobs.call(source % this.size, { op: 'scan', source } satisfies BackupMessage) as Promise<ScanReply>
   }
 
   /** Finds cut points of a large file. */
@@ -51,16 +44,14 @@ export class Workers {
 
   /** Tells every worker that the session's table has grown. */
   async grow(session: SharedSession): Promise<void> {
-    await Promise.all(
-      this.#load.map((_, worker) => this.#jobs.call(worker, { op: 'session', session } satisfies BackupMessage)),
-    )
+    await Promise.all(this.#load.map((_, worker) => this.#ask(worker, { op: 'session', session })))
   }
 
   /** Seals what is open in every worker. */
   async flush(): Promise<void> {
     await Promise.all(
       this.#load.map(async (_, worker) => {
-        this.#stored((await this.#jobs.call(worker, { op: 'flush' } satisfies BackupMessage)) as StoredReply)
+        this.#stored((await this.#ask(worker, { op: 'flush' })) as StoredReply)
       }),
     )
   }
@@ -74,12 +65,15 @@ export class Workers {
     const worker = await this.#reserve()
     try {
       const spare = this.#spare.pop()
-      if (spare === undefined) return await this.#jobs.call(worker, request, transfer)
-      const message: BackupMessage = { ...request, spare }
-      return await this.#jobs.call(worker, message, [...transfer, spare])
+      if (spare === undefined) return await this.#ask(worker, request, transfer)
+      return await this.#ask(worker, { ...request, spare }, [...transfer, spare])
     } finally {
       this.#release(worker)
     }
+  }
+
+  async #ask(worker: number, message: BackupMessage, transfer: readonly ArrayBuffer[] = []): Promise<unknown> {
+    return (await this.#jobs).call(worker, message, transfer)
   }
 
   #reserve(): Promise<number> {

@@ -1,5 +1,4 @@
-import { utf8 } from '../bytes/index.js'
-import type { Destination } from '../connector/index.js'
+import { type Destination, pathToBytes } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 
 /** The names that are taken in one directory of a destination. */
@@ -19,7 +18,7 @@ export class Names {
   take(name: string, path: string): void {
     const { maxBytes, accepts, caseSensitive } = this.#rules
     if (accepts?.(name) === false) throw refused(path, 'does not allow the name')
-    if (maxBytes !== undefined && name.length * 3 > maxBytes && utf8(name).length > maxBytes) {
+    if (maxBytes !== undefined && name.length * 3 > maxBytes && pathToBytes(name).length > maxBytes) {
       throw refused(path, `has only names of up to ${maxBytes} bytes`)
     }
     if (caseSensitive) return

@@ -16,7 +16,7 @@ export type StartThread = (hear: { response(response: WorkerResponse): void; fai
 /** Jobs of one kind, one in each worker. */
 export interface JobSet {
   readonly size: number
-  /** Asks the job in a worker; the answers of one worker come in the order of the calls. */
+  /** Asks the job in a worker, counted around; the answers of one worker come in the order of the calls. */
   call(worker: number, message: unknown, transfer?: readonly ArrayBuffer[]): Promise<unknown>
   end(): Promise<void>
 }
@@ -51,7 +51,7 @@ export class Pool {
     return {
       size: workers.length,
       call: (worker, message, transfer = []) =>
-        workers[worker]!.call({ op: 'handle', call: 0, job, message }, transfer),
+        workers[worker % workers.length]!.call({ op: 'handle', call: 0, job, message }, transfer),
       async end() {
         await Promise.allSettled(workers.map((worker) => worker.call({ op: 'end', call: 0, job }, [])))
       },
@@ -77,18 +77,21 @@ export class Pool {
 
   async #ready(job: number, kind: string, init: unknown): Promise<readonly PooledWorker[]> {
     const request: WorkerRequest = { op: 'start', call: 0, job, kind, init }
+    this.#workers ??= this.#startAll()
+    const workers = this.#workers
     try {
-      this.#workers ??= this.#startAll()
-      await Promise.all(this.#workers.map((worker) => worker.call(request, [])))
+      await Promise.all(workers.map((worker) => worker.call(request, [])))
+      return workers
     } catch (error) {
-      // Only a thread that never answered anything may be a thread that cannot be had: anything later is a real failure.
-      if (this.#workers === undefined || this.size === 0 || this.#workers.some((worker) => worker.answered)) throw error
-      this.unavailable = error as Error
-      await Promise.allSettled(this.#workers.map((worker) => worker.stop()))
-      this.#workers = [new PooledWorker(inlineThread(this.#inline))]
-      await this.#workers[0]!.call(request, [])
+      if (workers === this.#workers) {
+        // Only threads that never answered anything may be threads that cannot be had: anything later is a real failure.
+        if (this.size === 0 || workers.some((worker) => worker.answered)) throw error
+        this.unavailable = error as Error
+        this.#workers = [new PooledWorker(inlineThread(this.#inline))]
+        await Promise.allSettled(workers.map((worker) => worker.stop()))
+      } else if (this.unavailable === undefined) throw error
+      return this.#ready(job, kind, init)
     }
-    return this.#workers
   }
 
   #startAll(): PooledWorker[] {

@@ -31,11 +31,19 @@ export interface Zstd {
   decompress(stored: Uint8Array, rawLength: number): Bytes
 }
 
+/** Diffie-Hellman on Curve25519 (RFC 7748); keys have 32 bytes. */
+export interface X25519 {
+  publicKeyOf(privateKey: Uint8Array): Bytes
+  /** Throws where `publicKey` has a small order: whatever the private key, the secret would be zero. */
+  sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes
+}
+
 /** What the engine needs from the place it runs in. All calls are synchronous and may be made in any thread. */
 export interface Runtime {
   /** Bytes from the system's cryptographic generator. */
   randomBytes(length: number): Bytes
   aead(name: AeadName): Aead
+  readonly x25519: X25519
   /** Absent where there is only the slow decoder of {@link Runtime.unzstd}. */
   readonly zstd?: Zstd
   /** Decodes zstd in every runtime, without a native one in plain JavaScript. Throws as {@link Zstd.decompress}. */

@@ -9,12 +9,10 @@ import {
   contentLength,
   decodeEntry,
   diff,
-  endOfSubtree,
   entriesUnder,
   keyOf,
   lookup,
   noTotals,
-  pathOfKey,
   type RawEntry,
   rawEntry,
   type StoredEntry,
@@ -98,18 +96,10 @@ export class StoredSnapshot implements Snapshot {
       return
     }
     const key = keyOf(inside)
-    const cursor = new TreeCursor(treeOf(place), fetch, { prefetch: 0 })
+    const cursor = new TreeCursor(treeOf(place), fetch)
     await cursor.seek(key)
-    if (!cursor.done && cursor.key.length === key.length) await cursor.advance()
-    while (!cursor.done && isBelow(cursor.key, key)) {
-      const child = childOf(cursor.key, key)
-      if (child.length < cursor.key.length) {
-        yield impliedDirectory(below(place.at, pathOfKey(child)))
-        await cursor.seek(endOfSubtree(child))
-      } else {
-        yield entryView(storedAt(place, cursor))
-        await cursor.skipSubtree()
-      }
+    for (await cursor.advance(); !cursor.done && isBelow(cursor.key, key); await cursor.skipSubtree()) {
+      yield entryView(storedAt(place, cursor))
     }
   }
 
@@ -160,14 +150,9 @@ export class StoredSnapshot implements Snapshot {
   async stored(path: string): Promise<StoredEntry> {
     const { place, inside } = this.#find(path)
     if (place === undefined) return { path: '', type: 'directory', content: { form: 'none' } }
-    const key = keyOf(inside)
-    const fetch = await this.#fetch()
-    const raw = await lookup(treeOf(place), fetch, key)
-    if (raw !== undefined) return storedAt(place, raw)
-    const cursor = new TreeCursor(treeOf(place), fetch, { prefetch: 0 })
-    await cursor.seek(key)
-    if (cursor.done || !isBelow(cursor.key, key)) throw this.#noPath(path)
-    return { ...impliedDirectory(path), content: { form: 'none' } }
+    const raw = await lookup(treeOf(place), await this.#fetch(), keyOf(inside))
+    if (raw === undefined) throw this.#noPath(path)
+    return storedAt(place, raw)
   }
 
   /** Everything at and below a path. @throws KLOSET_PATH_NOT_FOUND */
@@ -239,11 +224,6 @@ function storedAt(place: Place, raw: RawEntry): StoredEntry {
   return place.at === '' ? entry : { ...entry, path: below(place.at, entry.path) }
 }
 
-/** Sources may leave directories out: what lies below one tells that it is there. */
-function impliedDirectory(path: string): SnapshotEntry {
-  return { path, type: 'directory' }
-}
-
 function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {
   return content.form === 'none' ? entry : { ...entry, contentSize: contentLength(content) }
 }
@@ -259,12 +239,6 @@ async function* all(entries: AsyncIterable<StoredEntry>, change: 'added' | 'remo
 function isBelow(key: Uint8Array, folder: Uint8Array): boolean {
   if (folder.length === 0) return true
   return key[folder.length] === slash && folder.every((byte, i) => key[i] === byte)
-}
-
-/** What directly in `folder` a key below it is, or is in. */
-function childOf(key: Uint8Array, folder: Uint8Array): Uint8Array {
-  const end = key.indexOf(slash, folder.length === 0 ? 0 : folder.length + 1)
-  return end < 0 ? key : key.slice(0, end)
 }
 
 function* range<T>(from: number, to: number, at: (index: number) => T): Generator<T> {

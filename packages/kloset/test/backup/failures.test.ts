@@ -5,7 +5,11 @@ import { type Script, scriptedModule, still } from './scripted-side.js'
 import { contents, errorsOf, newStore, noise, type Scripted, type Specs, scripted, told } from './support.js'
 
 /** A source whose files are read through a worker module. */
-function worked(specs: Specs, open: Script['open'], more: Partial<Scripted> = {}): { source: Scripted; script: Script } {
+function worked(
+  specs: Specs,
+  open: Script['open'],
+  more: Partial<Scripted> = {},
+): { source: Scripted; script: Script } {
   const script: Script = { specs, open, opened: [] }
   return { source: { ...scripted(specs, { worker: scriptedModule(script) }), ...more }, script }
 }
@@ -13,32 +17,35 @@ function worked(specs: Specs, open: Script['open'], more: Partial<Scripted> = {}
 const denied = new KlosetError('KLOSET_DENIED', 'permission denied')
 
 describe('a file that cannot be read', () => {
-  it.each(['plain', 'worker'])('is reported and stands in the snapshot with its error; the others are kept (%s)', async (way) => {
-    const { store } = await newStore()
-    const specs: Specs = { a: 'aaa', bad: { content: 'bbb', unreadable: denied }, c: 'ccc' }
-    const make = (): Scripted =>
-      way === 'plain'
-        ? scripted(specs)
-        : worked(specs, (path) => {
-            if (path === 'bad') throw denied
-            return still(new TextEncoder().encode(path.repeat(3)))
-          }).source
-    const { result, events } = await told(store, make())
-    expect(result.failed).toMatchObject([{ path: 'bad', error: { code: 'KLOSET_DENIED' } }])
-    expect(result.failedCount).toBe(1)
-    expect(events).toContain('failed bad')
-    expect(result.totals).toMatchObject({ files: 3, errors: 1 })
-    const entry = await result.snapshot!.stat('bad')
-    expect(entry).toMatchObject({ size: 3, error: { code: 'KLOSET_DENIED', message: 'permission denied' } })
-    expect(entry.contentSize).toBeUndefined()
-    await expect(result.snapshot!.open('bad')).rejects.toMatchObject({ code: 'KLOSET_PATH_NOT_FOUND' })
-    expect(Object.keys(await contents(store))).toEqual(['a', 'c'])
-    // And it is tried again, although nothing about it changed.
-    const again = await told(store, make())
-    expect(again.result.failedCount).toBe(1)
-    expect(again.events).toEqual(expect.arrayContaining(['unchanged a', 'changed bad', 'unchanged c']))
-    expect(await errorsOf(store)).toEqual([])
-  })
+  it.each(['plain', 'worker'])(
+    'is reported and stands in the snapshot with its error; the others are kept (%s)',
+    async (way) => {
+      const { store } = await newStore()
+      const specs: Specs = { a: 'aaa', bad: { content: 'bbb', unreadable: denied }, c: 'ccc' }
+      const make = (): Scripted =>
+        way === 'plain'
+          ? scripted(specs)
+          : worked(specs, (path) => {
+              if (path === 'bad') throw denied
+              return still(new TextEncoder().encode(path.repeat(3)))
+            }).source
+      const { result, events } = await told(store, make())
+      expect(result.failed).toMatchObject([{ path: 'bad', error: { code: 'KLOSET_DENIED' } }])
+      expect(result.failedCount).toBe(1)
+      expect(events).toContain('failed bad')
+      expect(result.totals).toMatchObject({ files: 3, errors: 1 })
+      const entry = await result.snapshot!.stat('bad')
+      expect(entry).toMatchObject({ size: 3, error: { code: 'KLOSET_DENIED', message: 'permission denied' } })
+      expect(entry.contentSize).toBeUndefined()
+      await expect(result.snapshot!.open('bad')).rejects.toMatchObject({ code: 'KLOSET_PATH_NOT_FOUND' })
+      expect(Object.keys(await contents(store))).toEqual(['a', 'c'])
+      // And it is tried again, although nothing about it changed.
+      const again = await told(store, make())
+      expect(again.result.failedCount).toBe(1)
+      expect(again.events).toEqual(expect.arrayContaining(['unchanged a', 'changed bad', 'unchanged c']))
+      expect(await errorsOf(store)).toEqual([])
+    },
+  )
 
   it('in the middle keeps nothing of it', async () => {
     const { store } = await newStore()
@@ -68,7 +75,10 @@ describe('a file that cannot be read', () => {
   it('with an error that is none of ours is reported with its text', async () => {
     const { store } = await newStore()
     const result = await store.backup(scripted({ bad: { content: 'b', unreadable: new Error('the tape is torn') } }))
-    expect((await result.snapshot!.stat('bad')).error).toEqual({ code: 'KLOSET_CONNECTOR', message: 'the tape is torn' })
+    expect((await result.snapshot!.stat('bad')).error).toEqual({
+      code: 'KLOSET_CONNECTOR',
+      message: 'the tape is torn',
+    })
   })
 })
 
@@ -93,7 +103,9 @@ describe('a file that changes while it is read', () => {
   it('once is read again, and the second reading is what is kept', async () => {
     const { store } = await newStore()
     const { source, script } = worked({ log: noise(size, 1) }, (_, count) =>
-      count === 0 ? still(noise(size, 1), { changed: () => 'now' }) : still(noise(size, 2), { changed: () => 'earlier' }),
+      count === 0
+        ? still(noise(size, 1), { changed: () => 'now' })
+        : still(noise(size, 2), { changed: () => 'earlier' }),
     )
     const result = await store.backup(source)
     expect(script.opened).toEqual(['log', 'log'])
@@ -102,25 +114,30 @@ describe('a file that changes while it is read', () => {
     expect(await errorsOf(store)).toEqual([])
   })
 
-  it.each([100, size, 200_000])('twice is reported; what was read is kept, marked and read again next time (%i bytes)', async (length) => {
-    const { store } = await newStore()
-    const specs: Specs = { log: noise(length, 1), other: 'o' }
-    const open: Script['open'] = (path, count) =>
-      path === 'other' ? still(new TextEncoder().encode('o')) : still(noise(length, count + 1), { changed: () => 'now' })
-    const { source } = worked(specs, open)
-    const { result } = await told(store, source)
-    expect(result.failed).toMatchObject([{ path: 'log', error: { code: 'KLOSET_FILE_CHANGED' } }])
-    const entry = await result.snapshot!.stat('log')
-    expect(entry).toMatchObject({ contentSize: length, error: { code: 'KLOSET_FILE_CHANGED' } })
-    expect((await contents(store)).log).toBe(toHex(noise(length, 2)))
-    const quiet = worked(specs, (path) => still(path === 'log' ? noise(length, 1) : new TextEncoder().encode('o')))
-    const again = await told(store, quiet.source)
-    expect(again.events).toEqual(['changed log', 'unchanged other'])
-    expect(again.result.failedCount).toBe(0)
-    expect((await again.result.snapshot!.stat('log')).error).toBeUndefined()
-    expect((await contents(store)).log).toBe(toHex(noise(length, 1)))
-    expect(await errorsOf(store)).toEqual([])
-  })
+  it.each([100, size, 200_000])(
+    'twice is reported; what was read is kept, marked and read again next time (%i bytes)',
+    async (length) => {
+      const { store } = await newStore()
+      const specs: Specs = { log: noise(length, 1), other: 'o' }
+      const open: Script['open'] = (path, count) =>
+        path === 'other'
+          ? still(new TextEncoder().encode('o'))
+          : still(noise(length, count + 1), { changed: () => 'now' })
+      const { source } = worked(specs, open)
+      const { result } = await told(store, source)
+      expect(result.failed).toMatchObject([{ path: 'log', error: { code: 'KLOSET_FILE_CHANGED' } }])
+      const entry = await result.snapshot!.stat('log')
+      expect(entry).toMatchObject({ contentSize: length, error: { code: 'KLOSET_FILE_CHANGED' } })
+      expect((await contents(store)).log).toBe(toHex(noise(length, 2)))
+      const quiet = worked(specs, (path) => still(path === 'log' ? noise(length, 1) : new TextEncoder().encode('o')))
+      const again = await told(store, quiet.source)
+      expect(again.events).toEqual(['changed log', 'unchanged other'])
+      expect(again.result.failedCount).toBe(0)
+      expect((await again.result.snapshot!.stat('log')).error).toBeUndefined()
+      expect((await contents(store)).log).toBe(toHex(noise(length, 1)))
+      expect(await errorsOf(store)).toEqual([])
+    },
+  )
 
   it('by growing or shrinking between scan and reading is kept as it was when it was read', async () => {
     const { store } = await newStore()
@@ -130,7 +147,9 @@ describe('a file that changes while it is read', () => {
     const result = await store.backup(source)
     expect(result.failed).toEqual([])
     expect(await contents(store)).toEqual({ grew: toHex(noise(70_000)), shrank: toHex(noise(10)) })
-    const again = worked({ grew: noise(70_000), shrank: noise(10) }, (path) => still(noise(path === 'grew' ? 70_000 : 10)))
+    const again = worked({ grew: noise(70_000), shrank: noise(10) }, (path) =>
+      still(noise(path === 'grew' ? 70_000 : 10)),
+    )
     expect((await store.backup(again.source)).changes).toMatchObject({ changed: 2, unchanged: 0 })
   })
 })
@@ -145,7 +164,11 @@ describe('a scan', () => {
     }
     const { result } = await told(store, scripted(specs))
     expect(result.failed).toMatchObject([{ path: 'closed', error: { code: 'KLOSET_DENIED' } }])
-    expect(await result.snapshot!.stat('closed')).toMatchObject({ type: 'directory', mode: 0o700, error: { code: 'KLOSET_DENIED' } })
+    expect(await result.snapshot!.stat('closed')).toMatchObject({
+      type: 'directory',
+      mode: 0o700,
+      error: { code: 'KLOSET_DENIED' },
+    })
     expect(Object.keys(await contents(store))).toEqual(['a/file', 'z/file'])
     // The error is of that time: nothing of it is left once the directory can be listed.
     const next = await told(store, scripted({ 'a/file': 'a', 'closed/inside': 'i', 'z/file': 'z' }))

@@ -205,32 +205,35 @@ describe('a storage that is full', () => {
 })
 
 describe('a backup that is aborted', () => {
-  it.each([1, 4, 9, 13])('at file %i throws the reason, commits nothing, and the next one goes on from there', async (at) => {
-    const { store, place } = await newStore()
-    const stop = new AbortController()
-    let read = 0
-    const failed: string[] = []
-    const source = scripted(after, {
-      onRead: () => {
-        if (++read === at) stop.abort(new Error('enough'))
-      },
-    })
-    const work = store.backup(source, {
-      signal: stop.signal,
-      onEvent: (event) => void (event.type === 'failed' && failed.push(event.path)),
-    })
-    await expect(work).rejects.toThrow('enough')
-    expect(failed).toEqual([])
-    expect(await idsOf(store)).toEqual([])
-    expect(await errorsOf(store)).toEqual([])
-    const kept = await storedIds(store, place)
-    const result = await store.backup(scripted(after))
-    expect(result.failed).toEqual([])
-    expect(await storedTwice(store, place)).toEqual([])
-    expect(await storedIds(store, place)).toEqual(expect.arrayContaining(kept))
-    expect(await contents(store)).toEqual(expected(after))
-    expect(await findings(await reopen(place))).toEqual([])
-  })
+  it.each([1, 4, 9, 13])(
+    'at file %i throws the reason, commits nothing, and the next one goes on from there',
+    async (at) => {
+      const { store, place } = await newStore()
+      const stop = new AbortController()
+      let read = 0
+      const failed: string[] = []
+      const source = scripted(after, {
+        onRead: () => {
+          if (++read === at) stop.abort(new Error('enough'))
+        },
+      })
+      const work = store.backup(source, {
+        signal: stop.signal,
+        onEvent: (event) => void (event.type === 'failed' && failed.push(event.path)),
+      })
+      await expect(work).rejects.toThrow('enough')
+      expect(failed).toEqual([])
+      expect(await idsOf(store)).toEqual([])
+      expect(await errorsOf(store)).toEqual([])
+      const kept = await storedIds(store, place)
+      const result = await store.backup(scripted(after))
+      expect(result.failed).toEqual([])
+      expect(await storedTwice(store, place)).toEqual([])
+      expect(await storedIds(store, place)).toEqual(expect.arrayContaining(kept))
+      expect(await contents(store)).toEqual(expected(after))
+      expect(await findings(await reopen(place))).toEqual([])
+    },
+  )
 
   it('before it begins reads and stores nothing', async () => {
     const { store, place } = await newStore()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { toHex } from '../../src/bytes/index.js'
 import { sourceOf } from '../../src/connector/index.js'
+import { keyedBlake3 } from '../../src/hash/index.js'
 import {
   contents,
   errorsOf,
@@ -16,7 +17,6 @@ import {
   told,
   treesOf,
 } from './support.js'
-import { keyedBlake3 } from '../../src/hash/index.js'
 
 const tree: Specs = { 'a/one': noise(5_000, 1), 'a/two': noise(40_000, 2), 'b/three': 'three', 'b-x': 'before b/three' }
 
@@ -34,7 +34,15 @@ describe('a source', () => {
       },
     })
     await store.backup(source)
-    const batchOf = (path: string): number => Number(/\d+/.exec(happened.slice(0, happened.indexOf(path)).reverse().find((each) => each.startsWith('batch'))!)![0])
+    const batchOf = (path: string): number =>
+      Number(
+        /\d+/.exec(
+          happened
+            .slice(0, happened.indexOf(path))
+            .reverse()
+            .find((each) => each.startsWith('batch'))!,
+        )![0],
+      )
     // Root, a, a/one, a/two, b, b/three, b-x: one entry a batch.
     expect(['a/one', 'a/two', 'b/three', 'b-x'].map(batchOf)).toEqual([2, 3, 5, 6])
     expect(await contents(store)).toEqual(expected(tree))
@@ -54,7 +62,9 @@ describe('a source', () => {
     const rows = [7, 3, 9, 1].map((id) => ({ path: `rows/${id}.json`, version: `v${id}`, content: `row ${id}` }))
     const result = await store.backup(sourceOf({ type: 'rows', origin: 'tenant' }, () => rows))
     expect(result.failed).toEqual([])
-    expect(await contents(store)).toEqual(expected(Object.fromEntries(rows.map(({ path, content }) => [path, content]))))
+    expect(await contents(store)).toEqual(
+      expected(Object.fromEntries(rows.map(({ path, content }) => [path, content]))),
+    )
     const again = await store.backup(sourceOf({ type: 'rows', origin: 'tenant' }, () => rows))
     expect(again.changes).toEqual({ new: 0, changed: 0, unchanged: 4 })
   })

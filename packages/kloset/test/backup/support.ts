@@ -44,10 +44,7 @@ export async function newStore(
 }
 
 /** The store at a place, opened by another client. */
-export function reopen(
-  place: MemoryPlace,
-  wrap: (storage: Storage) => Storage = (storage) => storage,
-): Promise<Store> {
+export function reopen(place: MemoryPlace, wrap: (storage: Storage) => Storage = (storage) => storage): Promise<Store> {
   return openStore(wrap(memoryStorage({ place })), { unlock: { plaintext: true }, engine })
 }
 
@@ -189,27 +186,37 @@ export function listing(place: MemoryPlace): string[] {
 }
 
 /** The keys of a plaintext store. */
-export function keyringOf(store: Store): Keyring {
-  return createKeyring(plaintextMaterial(fromHex(store.id)))
+export function keyringOf({ id }: { readonly id: string }): Keyring {
+  return createKeyring(plaintextMaterial(fromHex(id)))
 }
 
-/** What the footers of all packs say. */
-export async function footers(store: Store, place: MemoryPlace): Promise<FooterContents[]> {
-  const storage = memoryStorage({ place })
+/** What the footers of all packs of a plaintext store say. */
+export async function footersIn(storage: Storage, store: { readonly id: string }): Promise<FooterContents[]> {
   const keyring = keyringOf(store)
-  const packs = [...place].filter(([name]) => isPack(name))
-  return Promise.all(packs.map(([name, { length: size }]) => readFooter(storage, keyring, { name, size }, call)))
+  const found: Promise<FooterContents>[] = []
+  for await (const batch of storage.list('packs/', { ...call, after: undefined })) {
+    for (const object of batch) if (isPack(object.name)) found.push(readFooter(storage, keyring, object, call))
+  }
+  return Promise.all(found)
+}
+
+export function footers(store: Store, place: MemoryPlace): Promise<FooterContents[]> {
+  return footersIn(memoryStorage({ place }), store)
 }
 
 /** The ids of the blobs in each pack, by the object's name. */
-export async function idsByPack(store: Store, place: MemoryPlace): Promise<Map<string, string[]>> {
-  const packs = await footers(store, place)
+export async function idsByPackIn(storage: Storage, store: { readonly id: string }): Promise<Map<string, string[]>> {
+  const packs = await footersIn(storage, store)
   return new Map(
     packs.map(({ name, records }) => [
       packObject(name),
       Array.from({ length: records.length / 40 }, (_, i) => toHex(records.subarray(40 * i, 40 * i + 32))),
     ]),
   )
+}
+
+export function idsByPack(store: Store, place: MemoryPlace): Promise<Map<string, string[]>> {
+  return idsByPackIn(memoryStorage({ place }), store)
 }
 
 /** The ids of all blobs in all packs, each as often as it is stored. */

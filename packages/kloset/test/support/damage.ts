@@ -1,7 +1,7 @@
 import type { Store, Unlock } from '../../src/api.js'
 import { type Bytes, fromHex, toHex } from '../../src/bytes/index.js'
 import { Registry } from '../../src/connector/index.js'
-import { createKeyring, type Keyring, plaintextMaterial, unlock } from '../../src/crypto/index.js'
+import { createKeyring, type Keyring, plaintextMaterial, type Secret, unlock } from '../../src/crypto/index.js'
 import { poolOf } from '../../src/engine.js'
 import { OpenStore } from '../../src/facade.js'
 import { memoryStorage } from '../../src/index.js'
@@ -15,8 +15,8 @@ import { engine, filesOf, openAt, rawKey, restored } from './stores.js'
 
 const signal = new AbortController().signal
 
-/** The keys of a store that opens with {@link rawKey} or is plaintext. */
-export async function keyringOf(place: MemoryPlace): Promise<Keyring> {
+/** The keys of a store: without more, one that opens with {@link rawKey} or is plaintext. */
+export async function keyringOf(place: MemoryPlace, unlocked: Unlock = rawKey): Promise<Keyring> {
   const config = decodeConfig(place.get('config')!)
   const storeId = fromHex(config.store)
   if (config.encryption === 'none') return createKeyring(plaintextMaterial(storeId))
@@ -28,18 +28,18 @@ export async function keyringOf(place: MemoryPlace): Promise<Keyring> {
   const fetch = async (name: string): Promise<Bytes[]> => [place.get(name)!]
   const epochs = names.filter((name) => name.startsWith('epochs/'))
   const locked = { storeId, encryption: config.encryption, slots, epochs, fetch }
-  return createKeyring((await unlock(locked, rawKey as { key: Uint8Array })).material)
+  return createKeyring((await unlock(locked, unlocked as Secret)).material)
 }
 
 /** The log of a store. */
-export async function logOf(place: MemoryPlace): Promise<CommitLog> {
-  const keyring = await keyringOf(place)
+export async function logOf(place: MemoryPlace, unlocked?: Unlock): Promise<CommitLog> {
+  const keyring = await keyringOf(place, unlocked)
   return CommitLog.open({ storage: memoryStorage({ place }), keyring, writer: new Uint8Array(16), signal })
 }
 
 /** Writes a checkpoint of the newest entry, as a store does after many. */
-export async function checkpoint(place: MemoryPlace): Promise<void> {
-  const log = await logOf(place)
+export async function checkpoint(place: MemoryPlace, unlocked?: Unlock): Promise<void> {
+  const log = await logOf(place, unlocked)
   await log.checkpoint({ signal })
 }
 

@@ -4,12 +4,14 @@ import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
 import { owned } from './buffers.js'
 import { deflate, inflate } from './deflate.js'
+import { x25519 } from './x25519.js'
 import { nativeZstd } from './zstd.js'
 
 /** Node's own cryptography and compression: what Bun and Deno offer under the same names too. */
 export const nodeRuntime: Runtime = {
   randomBytes: (length) => owned(randomBytes(length)),
   aead,
+  x25519,
   ...(nativeZstd && { zstd: nativeZstd }),
   unzstd: nativeZstd?.decompress ?? unzstd,
   deflate,

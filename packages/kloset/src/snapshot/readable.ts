@@ -1,0 +1,84 @@
+import { compareKeys } from '../connector/index.js'
+import { isKlosetError } from '../errors.js'
+import {
+  childReference,
+  endOfSubtree,
+  type FetchNode,
+  firstFrom,
+  keyAt,
+  type LeafRange,
+  loadNode,
+  type NodeReference,
+  rootReference,
+  TreeCursor,
+} from '../tree/index.js'
+
+/** Entries that cannot be read, because a node of their tree is damaged or missing. */
+export interface LostEntries {
+  /** The key that they come after; undefined where they are the first of the tree. */
+  readonly after: Uint8Array | undefined
+  /** The key of the last of them. */
+  readonly last: Uint8Array
+  readonly error: unknown
+}
+
+/**
+ * As `entriesUnder`, but it goes on after a node that cannot be read: what is lost with it is told in its place. So a damaged node
+ * costs the entries in it, and no others.
+ * @throws what reading the root throws: without it nothing is known of the tree
+ */
+export async function* readableUnder(
+  root: Uint8Array,
+  fetch: FetchNode,
+  key: Uint8Array,
+): AsyncGenerator<LeafRange | LostEntries, void, undefined> {
+  const end = key.length === 0 ? undefined : endOfSubtree(key)
+  const cursor = new TreeCursor(root, fetch)
+  let from = key
+  for (;;) {
+    try {
+      for (await cursor.seek(from); !cursor.done; await cursor.nextLeaf()) {
+        const { leaf, index } = cursor
+        const to = end === undefined ? leaf.count : firstFrom(leaf, end, index)
+        if (to > index) yield { leaf, from: index, to }
+        if (to < leaf.count) return
+        from = justAfter(keyAt(leaf, leaf.count - 1))
+      }
+      return
+    } catch (error) {
+      const lost = await lostFrom(root, fetch, from)
+      // Where all can be read now, it was not the node that failed.
+      if (!isKlosetError(error) || lost === undefined) throw error
+      yield lost
+      from = justAfter(lost.last)
+      if (end !== undefined && compareKeys(from, 0, from.length, end, 0, end.length) > 0) return
+    }
+  }
+}
+
+/** What is lost with the node that `from` is in, where that or one above it cannot be read. */
+async function lostFrom(root: Uint8Array, fetch: FetchNode, from: Uint8Array): Promise<LostEntries | undefined> {
+  let reference: NodeReference = rootReference(root)
+  for (;;) {
+    try {
+      const node = await loadNode(fetch, reference)
+      if (node.level === 0) return undefined
+      const index = firstFrom(node, from)
+      if (index === node.count) return undefined
+      reference = childReference(node, index, reference)
+    } catch (error) {
+      if (!isKlosetError(error) || reference.parent === undefined) throw error
+      return { after: reference.after?.slice(), last: reference.parent.last.slice(), error }
+    }
+  }
+}
+
+/** The least key after this one: `/` is below every other byte. */
+function justAfter(key: Uint8Array): Uint8Array {
+  const after = new Uint8Array(key.length + 1)
+  after.set(key)
+  after[key.length] = slash
+  return after
+}
+
+const slash = 0x2f
