@@ -80,7 +80,9 @@ function kloset(args, { exit = 0, passphrase = 'correct horse' } = {}) {
     maxBuffer: 64 << 20,
     env: { ...process.env, KLOSET_PASSPHRASE: passphrase, KLOSET_STORE: undefined, XDG_CACHE_HOME: at('cache') },
   })
-  for (const line of `${stdout}${stderr}`.trimEnd().split('\n')) console.log(`    ${line}`)
+  const lines = `${stdout}${stderr}`.trimEnd().split('\n')
+  for (const line of lines.slice(0, 14)) console.log(`    ${line}`)
+  if (lines.length > 14) console.log(`    … and ${lines.length - 14} lines more`)
   console.log()
   if (status !== exit) fail(`that should have ended with exit code ${exit}, but ended with ${status}`)
   if (exit !== 0) good(`exit code ${exit} tells a script, too`)

@@ -1,5 +1,5 @@
-import type { CreateOptions, Notice, Store, Unlock } from 'kloset'
-import { type Connector, isKlosetError, KlosetError } from 'kloset/connector'
+import type { CreateOptions, Engine, Notice, Store, Unlock } from 'kloset'
+import { type Connector, isKlosetError, KlosetError, type Source } from 'kloset/connector'
 import { UsageError } from './exit.js'
 import { protocolOf } from './locations.js'
 import type { Output } from './output.js'
@@ -30,13 +30,22 @@ export async function openAt(
   flags: StoreFlags,
   mode: 'read' | 'write',
   others: readonly string[] = [],
+  engine?: Engine,
 ): Promise<Store> {
   const { output, signal } = opening
   const location = locationOf(opening)
   const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([location, ...others])])
   const options = connectorOptions(flags)
   const unlockWith = (unlock: Unlock): Promise<Store> =>
-    openStore(location, { unlock, connectors, options, mode, signal, onNotice: (notice) => tell(notice, output) })
+    openStore(location, {
+      unlock,
+      connectors,
+      options,
+      mode,
+      signal,
+      ...(engine && { engine }),
+      onNotice: (notice) => tell(notice, output),
+    })
 
   const given = await givenUnlock(flags, process.env, (message) => output.warn(message), signal)
   if (given) return unlockWith(given)
@@ -54,6 +63,12 @@ export async function openAt(
       output.error('Wrong passphrase, try again.')
     }
   }
+}
+
+/** Opens the sources of a backup, so that a folder that is not there is told before a passphrase is asked for. */
+export async function openSources({ signal }: Opening, locations: readonly string[]): Promise<Source[]> {
+  const [{ openSource }, connectors] = await Promise.all([import('kloset'), connectorsFor(locations)])
+  return Promise.all(locations.map((location) => openSource(location, { connectors, signal })))
 }
 
 /** Makes a store, with a passphrase that is given or asked for. */

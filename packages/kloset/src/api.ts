@@ -10,7 +10,8 @@ export interface Engine extends AsyncDisposable {
   readonly workers: number
   /**
    * Starts to scan a local source before the store is open, which takes a third of a second for its passphrase alone. The next backup
-   * of this very source in this engine goes on from there. Without effect on sources that are not scanned by workers.
+   * of this very source in a store that was opened with this engine goes on from there. Without effect on sources that are not
+   * scanned by workers.
    */
   scanAhead(source: Source): void
   close(): Promise<void>

@@ -31,7 +31,7 @@ export type {
 } from './api.js'
 export { createEngine } from './engine.js'
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
-export { createStore, openStore } from './open.js'
+export { createStore, openSource, openStore } from './open.js'
 export type { FailedEntry, Progress, Run } from './run.js'
 export {
   type Bandwidth,

@@ -10,7 +10,7 @@ import { failureLine, failureLines } from '../render/failures.js'
 import { failedJson, snapshotJson } from '../render/json.js'
 import { harmless, shown } from '../render/names.js'
 import { duration } from '../render/times.js'
-import { openAt, type StoreFlags, tell } from '../store.js'
+import { openAt, openSources, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags {
@@ -74,18 +74,24 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     const sources = args.map(absolute)
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)
     if (twice !== undefined) throw new UsageError(`${shown(twice)} is given twice`)
-    const store = await openAt(session, flags, 'write', sources)
+    const { createEngine } = await import('kloset')
+    const opened = await openSources(session, sources)
+    const engine = createEngine()
     let result: BackupResult
     try {
-      result = await store.backup(sources, {
+      // The folder is scanned while the passphrase is asked for and its key derived.
+      engine.scanAhead(opened[0]!)
+      const store = await openAt(session, flags, 'write', sources, engine)
+      result = await store.backup(opened, {
         ...optionsOf(flags),
         signal,
         entries: output.verbose,
         onProgress: (now) => output.progress(now),
         onEvent: (event) => show(event, output),
       })
-    } finally {
       await store.close()
+    } finally {
+      await engine.close()
     }
     output.progressDone()
     if (output.json) await output.emit(summaryJson(result, flags))

@@ -17,6 +17,8 @@ const { failed, totals, changes, added } = await store.backup(folder, {
     if (event.type === 'stored') console.log(`stored ${event.object}`)
   },
 })
-console.log(JSON.stringify({ failed: failed.map(({ path, error }) => ({ path, code: error.code })), totals, changes, added }))
+console.log(
+  JSON.stringify({ failed: failed.map(({ path, error }) => ({ path, code: error.code })), totals, changes, added }),
+)
 await store.close()
 await engine.close()

@@ -1,7 +1,16 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import type { Destination } from 'kloset/connector'
 import { memoryStorage, openStore, type Snapshot, type Store } from 'kloset'
+import type { Destination } from 'kloset/connector'
 import { describe, expect, it } from 'vitest'
 import { newStore } from '../../../kloset/test/backup/support.js'
 import { commitByHand, hostileItems, type RawItem } from '../../../kloset/test/restore/handmade.js'
@@ -26,13 +35,16 @@ function surrounded(): { root: string; target: string; outside: string } {
   const outside = join(root, 'outside')
   mkdirSync(target, { recursive: true })
   mkdirSync(outside)
-  for (const folder of [root, join(root, 'in'), join(root, 'in/between'), outside]) writeFileSync(join(folder, 'canary'), 'sings')
+  for (const folder of [root, join(root, 'in'), join(root, 'in/between'), outside])
+    writeFileSync(join(folder, 'canary'), 'sings')
   return { root, target, outside }
 }
 
 /** Everything around the target. */
 function around(root: string): Map<string, unknown> {
-  return new Map([...seen(root)].filter(([path]) => path !== 'in/between/target' && !path.startsWith('in/between/target/')))
+  return new Map(
+    [...seen(root)].filter(([path]) => path !== 'in/between/target' && !path.startsWith('in/between/target/')),
+  )
 }
 
 describe.each(['threads', 'plain methods'])('a hostile snapshot, restored by %s', (way) => {
@@ -58,7 +70,8 @@ describe.each(['threads', 'plain methods'])('a hostile snapshot, restored by %s'
     const { failed } = await store.restore(snapshot, await destination(target))
     expect(around(root)).toEqual(before)
     expect(failed.map(({ path }) => path).sort()).toEqual([...hostile.refused].sort())
-    for (const [path, text] of Object.entries(hostile.restored)) expect(readFileSync(join(target, path), 'utf8')).toBe(text)
+    for (const [path, text] of Object.entries(hostile.restored))
+      expect(readFileSync(join(target, path), 'utf8')).toBe(text)
     expect(readdirSync(target).sort()).toEqual(['empty', 'good', 'link', 'plain', 'up', 'z'])
     expect(readlinkSync(join(target, 'link'))).toBe(outside)
     await store.close()
@@ -118,7 +131,8 @@ describe.each(['threads', 'plain methods'])('a hostile snapshot, restored by %s'
       ...(way === 'threads' ? [{ path: 'huge', stat: { type: 'file' } as const, content: [2 ** 52 - 1] }] : []),
     ])
     const { failed } = await store.restore(snapshot, await destination(target))
-    if (!existsSync(join(target, 'huge'))) expect(failed.map(({ path }) => path)).toEqual(way === 'threads' ? ['huge'] : [])
+    if (!existsSync(join(target, 'huge')))
+      expect(failed.map(({ path }) => path)).toEqual(way === 'threads' ? ['huge'] : [])
     expect(readFileSync(join(target, 'lies'), 'utf8')).toBe('small')
     expect(readFileSync(join(target, 'z'), 'utf8')).toBe('last')
     expect(readdirSync(target).filter((name) => name.startsWith('.'))).toEqual([])

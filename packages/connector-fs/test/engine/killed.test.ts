@@ -4,14 +4,30 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { idsByPackIn } from '../../../kloset/test/backup/support.js'
-import { create, differences, errorsOf, fsStorage, open, places, settle, someFiles, threads, writeNoise } from './tools.js'
+import {
+  create,
+  differences,
+  errorsOf,
+  fsStorage,
+  open,
+  places,
+  settle,
+  someFiles,
+  threads,
+  writeNoise,
+} from './tools.js'
 
 const place = places()
 const engine = threads()
 const child = fileURLToPath(new URL('./child.mjs', import.meta.url))
 
 /** Backs up in another process and kills it once it has stored so many objects and then so many ms went by. */
-function killedAfter(store: string, source: string, objects: number, wait: number): Promise<{ stored: string[]; ended: boolean }> {
+function killedAfter(
+  store: string,
+  source: string,
+  objects: number,
+  wait: number,
+): Promise<{ stored: string[]; ended: boolean }> {
   return new Promise((resolve) => {
     const stored: string[] = []
     let ended = false
@@ -66,7 +82,8 @@ describe('a backup whose process is killed', () => {
     const at = place()
     await (await create(at, engine, true)).close()
     let times = 0
-    for (let objects = 1; objects <= 9; objects += 2) times += (await killedAfter(at, source, objects, objects % 3)).ended ? 0 : 1
+    for (let objects = 1; objects <= 9; objects += 2)
+      times += (await killedAfter(at, source, objects, objects % 3)).ended ? 0 : 1
     expect(times).toBeGreaterThan(0)
     const store = await open(at, engine)
     await store.backup(source)

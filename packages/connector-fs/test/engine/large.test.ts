@@ -103,7 +103,8 @@ describe('small files', () => {
     const store = await create(place(), engine)
     let turn = 0
     const stop = busy(() => {
-      for (let i = 0; i < 20; i++) writeFileSync(paths[turn++ % paths.length]!, 'ab'[turn % 2]!.repeat(40_000 + (turn % 7)))
+      for (let i = 0; i < 20; i++)
+        writeFileSync(paths[turn++ % paths.length]!, 'ab'[turn % 2]!.repeat(40_000 + (turn % 7)))
     })
     const result = await store.backup(source)
     stop()

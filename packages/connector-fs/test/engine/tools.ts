@@ -91,7 +91,10 @@ export function seen(root: string): Map<string, Seen> {
     })
     if (!info.isDirectory()) return
     for (const child of readdirSync(path, 'buffer')) {
-      visit(Buffer.concat([path, slash, child]), name === '' ? child.toString('latin1') : `${name}/${child.toString('latin1')}`)
+      visit(
+        Buffer.concat([path, slash, child]),
+        name === '' ? child.toString('latin1') : `${name}/${child.toString('latin1')}`,
+      )
     }
   }
   visit(Buffer.from(root), '')

@@ -28,7 +28,12 @@ const place = places()
 const engine = threads()
 const linux = process.platform === 'linux'
 /** Exact times and special files need the optional package. */
-const koffi = linux && (await import('koffi').then(() => true, () => false))
+const koffi =
+  linux &&
+  (await import('koffi').then(
+    () => true,
+    () => false,
+  ))
 
 /** Backs a folder up, checks the store, restores it, and says what is different; then that nothing is read again. */
 async function roundTrip(source: string): Promise<{ failed: string[]; differences: string[]; unchanged: number }> {
@@ -132,7 +137,11 @@ describe('a folder comes back exactly', () => {
       utimesSync(`${source}/folder-time-${time}`, time, time)
     }
     if (koffi) {
-      for (const [i, time] of ['2024-02-03 04:05:06.123456789Z', '1969-12-31 23:59:59.999999999Z', '1901-12-14Z'].entries()) {
+      for (const [i, time] of [
+        '2024-02-03 04:05:06.123456789Z',
+        '1969-12-31 23:59:59.999999999Z',
+        '1901-12-14Z',
+      ].entries()) {
         writeFileSync(`${source}/exact-${i}`, 'x')
         touch(`${source}/exact-${i}`, time)
         symlinkSync('x', `${source}/exact-link-${i}`)
@@ -156,7 +165,13 @@ describe('a folder comes back exactly', () => {
 
   it.runIf(linux && isRoot)('with owners', async () => {
     const source = place()
-    for (const [i, [uid, gid]] of [[0, 0], [1000, 1000], [65_534, 65_534], [4_000_000_000, 3_999_999_999], [12, 0]].entries()) {
+    for (const [i, [uid, gid]] of [
+      [0, 0],
+      [1000, 1000],
+      [65_534, 65_534],
+      [4_000_000_000, 3_999_999_999],
+      [12, 0],
+    ].entries()) {
       writeFileSync(`${source}/f${i}`, 'x')
       chownSync(`${source}/f${i}`, uid!, gid!)
       mkdirSync(`${source}/d${i}`)

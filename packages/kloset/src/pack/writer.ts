@@ -67,6 +67,7 @@ export class PackWriter {
 
   /** Adds the blob of `length` bytes at `from` in kernel memory, whose id is in `ids` at `idAt`. */
   add(ids: Uint8Array, idAt: number, from: number, length: number): void {
+    if (length === 0) throw new RangeError('a blob has at least one byte')
     if (length > limits.rawFrame)
       throw new RangeError(`a blob has ${length} bytes; at most ${limits.rawFrame} are allowed`)
     if (length > this.gathers) {

@@ -145,6 +145,7 @@ class PlainWriter implements Writer {
 
   async finish(): Promise<void> {
     await Promise.all(this.#under)
+    this.#call.signal.throwIfAborted()
     if (this.#destination.finish === undefined) return
     for (const { path, stat } of this.#directories.reverse()) {
       try {

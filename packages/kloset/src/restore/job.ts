@@ -134,7 +134,8 @@ class FrameWriting {
     if (!equalBytes(heap.subarray(id, id + 32), this.#message.ids.subarray(wanted, wanted + 32))) throw this.#wrong(i)
     const file = this.#message.pieces[i + 1]!
     const output = this.#output(file)
-    output.write(heap.subarray(at, at + length), this.#message.pieces[i + 4]!)
+    // A new file has zeros where nothing is written, and needs no room for them.
+    if (!isZero(heap, at, length)) output.write(heap.subarray(at, at + length), this.#message.pieces[i + 4]!)
     if (--this.#left[file]! > 0) return
     this.#outputs.delete(file)
     if (this.#message.handles[file] === undefined) output.commit()
@@ -169,6 +170,17 @@ class FrameWriting {
 }
 
 const pieceLength = 5
+
+function isZero(bytes: Uint8Array, at: number, length: number): boolean {
+  const end = at + length
+  // By words as far as they lie on their borders: a chunk starts anywhere in kernel memory.
+  const aligned = Math.min(end, (at + 3) & ~3)
+  const words = new Int32Array(bytes.buffer, aligned, (end - aligned) >>> 2)
+  for (let i = at; i < aligned; i++) if (bytes[i] !== 0) return false
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false
+  for (let i = aligned + 4 * words.length; i < end; i++) if (bytes[i] !== 0) return false
+  return true
+}
 
 function each(records: Uint8Array, act: (entry: Entry) => void): JobReply {
   const failed: { at: number; error: PostedError }[] = []

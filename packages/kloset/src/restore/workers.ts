@@ -82,6 +82,7 @@ export class WorkerRestore {
   async finish(): Promise<void> {
     await this.#run()
     await this.#running
+    this.#call.signal.throwIfAborted()
     this.#directories.push(this.#lastDirectories.finish())
     for (const records of this.#directories.reverse()) {
       // Deepest first: a parent's time must not change after it was set.

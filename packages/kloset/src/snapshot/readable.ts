@@ -46,14 +46,21 @@ export async function* readableUnder(
       }
       return
     } catch (error) {
+      if (!isDamage(error)) throw error
       const lost = await lostFrom(root, fetch, from)
       // Where all can be read now, it was not the node that failed.
-      if (!isKlosetError(error) || lost === undefined) throw error
+      if (lost === undefined) throw error
       yield lost
       from = justAfter(lost.last)
       if (end !== undefined && compareKeys(from, 0, from.length, end, 0, end.length) > 0) return
     }
   }
+}
+
+/** Whether it will fail the same way again: a storage that cannot be reached says nothing about the tree. */
+export function isDamage(error: unknown): boolean {
+  if (!isKlosetError(error)) return false
+  return error.code.endsWith('_CORRUPT') || ['KLOSET_CHUNK_MISSING', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION'].includes(error.code)
 }
 
 /** What is lost with the node that `from` is in, where that or one above it cannot be read. */
@@ -67,7 +74,7 @@ async function lostFrom(root: Uint8Array, fetch: FetchNode, from: Uint8Array): P
       if (index === node.count) return undefined
       reference = childReference(node, index, reference)
     } catch (error) {
-      if (!isKlosetError(error) || reference.parent === undefined) throw error
+      if (!isDamage(error) || reference.parent === undefined) throw error
       return { after: reference.after?.slice(), last: reference.parent.last.slice(), error }
     }
   }

@@ -13,6 +13,7 @@ import {
   keyOf,
   lookup,
   noTotals,
+  pathOfKey,
   type RawEntry,
   rawEntry,
   type StoredEntry,
@@ -21,6 +22,7 @@ import {
 } from '../tree/index.js'
 import { StoredFile } from './content.js'
 import { below, type Place, placeOf, placesOf } from './places.js'
+import { isDamage, type LostEntries, readableUnder } from './readable.js'
 
 /** What reading a snapshot needs of its store. */
 export interface SnapshotContext {
@@ -28,6 +30,13 @@ export interface SnapshotContext {
   readonly storeId: string
   readonly call: Call
   blobs(): Promise<BlobReader>
+}
+
+/** Entries as a tree holds them; or instead, with the path of the last of them, entries that cannot be read. */
+export interface Readable {
+  readonly place: Place
+  readonly entries: Iterable<RawEntry>
+  readonly lost?: { readonly path: string; readonly error: unknown }
 }
 
 /** A snapshot as its log entry records it. Nothing but that is read until something inside it is asked for. */
@@ -178,6 +187,32 @@ export class StoredSnapshot implements Snapshot {
     if (!found) throw this.#noPath(path)
   }
 
+  /** As {@link rawUnder}, but it goes on after what cannot be read, and tells it. @throws KLOSET_PATH_NOT_FOUND */
+  async *readableUnder(path: string): AsyncGenerator<Readable> {
+    const { place, inside } = this.#find(path)
+    if (place === undefined) {
+      for (const each of this.places) yield* this.#readablePlace(each)
+      return
+    }
+    let found = false
+    for await (const part of readableUnder(treeOf(place), await this.#fetch(), keyOf(inside))) {
+      found = true
+      if ('error' in part) yield { place, entries: [], lost: lostIn(place, part) }
+      else yield { place, entries: range(part.from, part.to, (index) => rawEntry(part.leaf, index)) }
+    }
+    if (!found) throw this.#noPath(path)
+  }
+
+  /** One of several sources: without its root, the others are still there. */
+  async *#readablePlace(place: Place): AsyncGenerator<Readable> {
+    try {
+      yield* this.readableUnder(place.at)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      yield { place, entries: [], lost: { path: place.at, error } }
+    }
+  }
+
   async *#diffPlace(before: Place, after: Place): AsyncGenerator<Difference> {
     for await (const change of diff(treeOf(before), treeOf(after), await this.#fetch())) {
       const old = change.before === undefined ? undefined : entryView(storedAt(before, change.before))
@@ -222,6 +257,15 @@ export function treeOf(place: Place): Bytes {
 function storedAt(place: Place, raw: RawEntry): StoredEntry {
   const entry = decodeEntry(raw.key, raw.stat, raw.content)
   return place.at === '' ? entry : { ...entry, path: below(place.at, entry.path) }
+}
+
+function lostIn(place: Place, { after, last, error }: LostEntries): NonNullable<Readable['lost']> {
+  const pathOf = (key: Uint8Array): string => below(place.at, pathOfKey(key))
+  const path = pathOf(last)
+  const range = after === undefined ? `everything up to ${path}` : `everything after ${pathOf(after)} up to ${path}`
+  const message = `${range} is lost, since the tree is damaged there: ${(error as Error).message}`
+  const hint = 'Other snapshots may hold the same entries; restore what is missing from one of them.'
+  return { path, error: new KlosetError('KLOSET_TREE_CORRUPT', message, { cause: error, context: { path }, hint }) }
 }
 
 function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {

@@ -173,6 +173,28 @@ describe.each([1, 16])('a storage that does %i puts at once and stops after put'
   })
 })
 
+describe('until a segment tells of it', () => {
+  it('only one pack is put, so that no more can be lost', async () => {
+    const { place } = await newStore()
+    const storage = memoryStorage({ place })
+    let packs = 0
+    let packsBeforeSegment = 0
+    const store = await reopen(place, () => ({
+      ...storage,
+      async put(name, body, how) {
+        if (name.startsWith('packs/')) packs++
+        if (name.startsWith('index/')) packsBeforeSegment ||= packs
+        // Long enough for all of the packs to be waiting.
+        else await new Promise((resolve) => setTimeout(resolve, 50))
+        return storage.put(name, body, how)
+      },
+    }))
+    await store.backup(scripted(after))
+    expect(packs).toBeGreaterThan(5)
+    expect(packsBeforeSegment).toBe(1)
+  })
+})
+
 describe('a storage that is full', () => {
   it.each([0, 2, 3, 6])('after %i puts says so, commits nothing, and what it took is used later', async (puts) => {
     const { store, place, first, broken } = await started(4)

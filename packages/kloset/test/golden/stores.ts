@@ -15,9 +15,9 @@ export const goldenStores: Readonly<Record<string, { readonly unlock: Unlock; re
 }
 
 /** The sizes they were made with: small, so that a few kilobytes have many chunks, frames and packs. */
-export const goldenSizes = {
+export const goldenSizes: Pick<CreateOptions, 'chunker' | 'frame' | 'pack' | 'argon2'> = {
   chunker: { min: 512, normal: 1024, max: 4096 },
   frame: 8 * 1024,
   pack: 24 * 1024,
   argon2: { memoryKiB: 8 * 1024, passes: 1 },
-} as const satisfies Partial<CreateOptions>
+}

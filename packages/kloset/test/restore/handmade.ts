@@ -4,9 +4,9 @@ import { createKeyring } from '../../src/crypto/index.js'
 import { keyedBlake3 } from '../../src/hash/index.js'
 import { SegmentBuilder } from '../../src/index/index.js'
 import { CommitLog } from '../../src/log/index.js'
-import { packObject, PackWriter, plaintextMaterial } from '../../src/pack/index.js'
+import { PackWriter, packObject, plaintextMaterial } from '../../src/pack/index.js'
 import { runtime } from '../../src/runtime/index.js'
-import { encodeContent, encodeStat, type Extent, noContent, type Stat, TreeBuilder } from '../../src/tree/index.js'
+import { type Extent, encodeContent, encodeStat, noContent, type Stat, TreeBuilder } from '../../src/tree/index.js'
 
 /** An entry of a snapshot made by hand, where nothing is checked. */
 export interface RawItem {

@@ -63,13 +63,16 @@ describe('a restore', () => {
     expect(totals.files).toBe(1)
   })
 
-  it.each(['nowhere', 'dir/bi', 'dir/big/x', '../dir', '/dir', 'dir/'])('of %j, which is not there, says so', async (path) => {
-    const { store } = await stored()
-    const to = memoryDestination()
-    await expect(store.restore('latest', to, { path })).rejects.toMatchObject({ code: 'KLOSET_PATH_NOT_FOUND' })
-    expect(to.calls).toEqual([])
-    expect(to.complete).toBe(false)
-  })
+  it.each(['nowhere', 'dir/bi', 'dir/big/x', '../dir', '/dir', 'dir/'])(
+    'of %j, which is not there, says so',
+    async (path) => {
+      const { store } = await stored()
+      const to = memoryDestination()
+      await expect(store.restore('latest', to, { path })).rejects.toMatchObject({ code: 'KLOSET_PATH_NOT_FOUND' })
+      expect(to.calls).toEqual([])
+      expect(to.complete).toBe(false)
+    },
+  )
 
   it('of several sources gives each its folder, and a path can be in one of them', async () => {
     const { store } = await newStore()
@@ -132,7 +135,9 @@ describe('a restore', () => {
   it('reports, file by file, what a damaged pack held, and restores the rest', async () => {
     const specs: Specs = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`f${i}`, noise(12_000, i + 1)]))
     const { store, place } = await stored(specs)
-    const pack = [...place.keys()].filter((name) => name.startsWith('packs/')).find((name) => place.get(name)!.length > 20_000)!
+    const pack = [...place.keys()]
+      .filter((name) => name.startsWith('packs/'))
+      .find((name) => place.get(name)!.length > 20_000)!
     const bytes = place.get(pack)!.slice()
     bytes[200]! ^= 1
     place.set(pack, bytes)
@@ -292,7 +297,18 @@ describe('a hostile snapshot', () => {
     const refused = hostile.refused.filter((path) => path !== 'nothing')
     expect(failed.map(({ path }) => path).sort()).toEqual([...refused].sort())
     expect(texts(to)).toEqual(hostile.restored)
-    expect([...to.entries.keys()].sort()).toEqual(['', 'empty', 'good', 'good/before', 'good/zlast', 'link', 'nothing', 'plain', 'up', 'z'])
+    expect([...to.entries.keys()].sort()).toEqual([
+      '',
+      'empty',
+      'good',
+      'good/before',
+      'good/zlast',
+      'link',
+      'nothing',
+      'plain',
+      'up',
+      'z',
+    ])
   })
 
   it('cannot give a directory or a link content', async () => {
@@ -330,7 +346,7 @@ describe('a destination that does not tell upper from lower case', () => {
       'dir/c/d': 'd',
       FILE: 'upper',
       file: 'lower',
-      'ünï': 'one form',
+      ünï: 'one form',
       ['ünï'.normalize('NFD')]: 'another form',
     })
     const to = memoryDestination({ capabilities: { names } })

@@ -14,13 +14,13 @@ export const rawKey: Unlock = { key: counted(32, 7) }
 export const plaintext: Unlock = { plaintext: true }
 
 /** The smallest sizes there are: a few kilobytes make a store with everything in it. */
-export const tiny = {
+export const tiny: Pick<CreateOptions, 'chunker' | 'frame' | 'pack' | 'codec' | 'engine'> = {
   chunker: { min: 64, normal: 128, max: 192 },
   frame: 4096,
   pack: 4096,
   codec: 'none',
   engine,
-} as const satisfies Partial<CreateOptions>
+}
 
 export function placeOf(): MemoryPlace {
   return new Map<string, Bytes>()

@@ -256,7 +256,7 @@ describe('a chunk that is stored twice', () => {
 })
 
 describe('a tree of several nodes', () => {
-  const count = 1500
+  const count = 600
   const name = (i: number): string => `f${String(i).padStart(4, '0')}`
   let place: MemoryPlace
   let known: KnownStore
@@ -266,7 +266,14 @@ describe('a tree of several nodes', () => {
     place = placeOf()
     const store = await createAt(place, plaintext)
     const source = (changed: string) =>
-      sourceWith(files(Object.fromEntries(Array.from({ length: count }, (_, i) => [name(i), i === 700 ? changed : `${i % 5}`]))))
+      sourceWith(
+        Array.from({ length: count }, (_, i) => ({
+          path: name(i),
+          content: i === 300 ? changed : `${i % 5}`,
+          // Long entries make many nodes.
+          attributes: { 'test.padding': 'p'.repeat(900) },
+        })),
+      )
     await store.backup(source('before'), host)
     await store.backup(source('after'), host)
     known = await knownStore(place, plaintext)
