@@ -58,10 +58,9 @@ export async function createStore(at: string | Storage, options: CreateOptions):
     if ((await putTwice(storage, 'config', bytes, { ...call, ifAbsent })) === 'exists') {
       const there = await readIfThere(storage, 'config', call)
       // It is our own where the answer to a first try was lost.
-      if (there === undefined || !equalBytes(there, bytes)) {
-        await giveWay(storage, there, slot, call)
-        throw alreadyThere(storage)
-      }
+      const own = there !== undefined && equalBytes(there, bytes)
+      if (there !== undefined && !own) await giveWay(storage, there, slot, call)
+      if (!own) throw alreadyThere(storage)
     }
     return await openWith(storage, config, keyring, registry, options, 'write', call)
   } catch (error) {
@@ -200,18 +199,16 @@ async function putSlot(
 /** Another creator was first: its config gets its copy back, and what this one wrote to unlock its own store goes. */
 async function giveWay(
   storage: Storage,
-  config: Uint8Array | undefined,
+  config: Uint8Array,
   written: readonly string[] | undefined,
   call: Call,
 ): Promise<void> {
-  const tier = 'hot'
-  if (config !== undefined)
-    await storage.put(copyOf('config'), new Uint8Array(config), { ...call, ifAbsent: false, tier })
-  if (written !== undefined)
-    await storage.remove(
-      written.flatMap((name) => [name, copyOf(name)]),
-      call,
-    )
+  await storage.put(copyOf('config'), new Uint8Array(config), { ...call, ifAbsent: false, tier: 'hot' })
+  if (written === undefined) return
+  await storage.remove(
+    written.flatMap((name) => [name, copyOf(name)]),
+    call,
+  )
 }
 
 /** Whether there is something of a store without a config: then it is damaged, not absent, and must not be written over. */

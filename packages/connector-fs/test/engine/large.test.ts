@@ -10,6 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
+import type { BackupResult, Store } from 'kloset'
 import { afterEach, describe, expect, it } from 'vitest'
 import { create, differences, errorsOf, noise, places, settle, threads, writeNoise } from './tools.js'
 
@@ -55,9 +56,7 @@ describe('a large file, which all threads store together', () => {
     writeNoise(`${source}/still`, 1_000, 2)
     await settle()
     const store = await create(place(), engine)
-    const stop = busy(() => appendFileSync(log, 'another line\n'))
-    const result = await store.backup(source)
-    stop()
+    const result = await busyWhen('log', store, source, () => appendFileSync(log, 'another line\n'))
     expect(result.failed).toMatchObject([{ path: 'log', error: { code: 'KLOSET_FILE_CHANGED' } }])
     expect((await result.snapshot!.stat('log')).error?.code).toBe('KLOSET_FILE_CHANGED')
     expect(await errorsOf(store)).toEqual([])
@@ -78,13 +77,11 @@ describe('a large file, which all threads store together', () => {
     writeNoise(`${source}/zz-other`, 3_000, 5)
     await settle()
     const store = await create(place(), engine)
-    const stop = busy(() => {
+    const result = await busyWhen('shrinks', store, source, () => {
       const { size } = statSync(`${source}/shrinks`)
       truncateSync(`${source}/shrinks`, Math.max(0, size - 3 * MiB))
       rmSync(`${source}/vanishes`, { force: true })
     })
-    const result = await store.backup(source)
-    stop()
     expect(result.failed.map(({ path }) => path)).toContain('shrinks')
     expect(await errorsOf(store)).toEqual([])
     const target = place()
@@ -148,4 +145,17 @@ function busy(act: () => void): () => void {
   act()
   timer = setInterval(act, 2)
   return () => clearInterval(timer)
+}
+
+/** Backs up, and does something again and again from when a file was scanned and is about to be read. */
+async function busyWhen(path: string, store: Store, source: string, act: () => void): Promise<BackupResult> {
+  let stop: (() => void) | undefined
+  const result = await store.backup(source, {
+    entries: true,
+    onEvent: (event) => {
+      if (event.type === 'new' && event.path === path) stop ??= busy(act)
+    },
+  })
+  stop?.()
+  return result
 }

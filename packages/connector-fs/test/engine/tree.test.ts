@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -205,7 +206,7 @@ describe('a folder comes back exactly', () => {
     }
   })
 
-  it('with holes in files', async () => {
+  it('with holes in files, which take no room', async () => {
     const source = place()
     const sparse = (name: string, length: number, ...at: number[]): void => {
       const file = openSync(`${source}/${name}`, 'w')
@@ -218,7 +219,18 @@ describe('a folder comes back exactly', () => {
     sparse('ends', 3_000_000, 0)
     sparse('between', 60_000_000, 0, 30_000_000, 59_000_000)
     sparse('large', 40_000_000)
-    expect(await roundTrip(source)).toEqual(same)
+    for (let length = 0; length < 12; length++) writeFileSync(`${source}/zeros-${length}`, new Uint8Array(length))
+    for (const length of [4095, 4096, 4097, 300_000]) writeFileSync(`${source}/zeros-${length}`, new Uint8Array(length))
+    await settle()
+    const [at, target] = [place(), place()]
+    const store = await create(at, engine)
+    await store.backup(source)
+    expect((await store.restore('latest', target)).failed).toEqual([])
+    expect(differences(source, target)).toEqual([])
+    // Where the file system counts blocks at all.
+    if (statSync(`${source}/large`).blocks === 0)
+      expect(statSync(`${target}/large`).blocks * 512).toBeLessThan(1_000_000)
+    await store.close()
   })
 
   it('with 100,000 files in one folder', async () => {

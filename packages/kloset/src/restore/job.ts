@@ -171,10 +171,15 @@ class FrameWriting {
 
 const pieceLength = 5
 
+// Few file systems have smaller holes.
+const blockSize = 4096
+
+/** Whether there are only zeros, and enough of them that file systems can do without. */
 function isZero(bytes: Uint8Array, at: number, length: number): boolean {
+  if (length < blockSize) return false
   const end = at + length
   // By words as far as they lie on their borders: a chunk starts anywhere in kernel memory.
-  const aligned = Math.min(end, (at + 3) & ~3)
+  const aligned = (at + 3) & ~3
   const words = new Int32Array(bytes.buffer, aligned, (end - aligned) >>> 2)
   for (let i = at; i < aligned; i++) if (bytes[i] !== 0) return false
   for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false

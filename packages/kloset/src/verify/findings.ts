@@ -58,18 +58,12 @@ const remedies: Record<FindingCode, { readonly level: Finding['level']; readonly
     level: 'error',
     remedy: 'All it holds can be read. Put it back from another copy of the store when there is one.',
   },
-  'frame-corrupt': {
-    level: 'error',
-    remedy: `${otherCopy} If the files still exist, back them up again with everything read.`,
-  },
+  'frame-corrupt': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
   'footer-corrupt': {
     level: 'error',
     remedy: 'The index says the same, so nothing is lost. Put the pack back from another copy of the store.',
   },
-  'chunk-corrupt': {
-    level: 'error',
-    remedy: `${otherCopy} If the files still exist, back them up again with everything read.`,
-  },
+  'chunk-corrupt': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
   'index-mismatch': { level: 'error', remedy: 'Put back the index segments from another copy of the store.' },
   'tree-corrupt': { level: 'error', remedy: 'Other snapshots may still have these entries; restore from one of them.' },
   'tree-missing': { level: 'error', remedy: 'Other snapshots may still have these entries; restore from one of them.' },
