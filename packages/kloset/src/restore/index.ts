@@ -5,6 +5,7 @@ import { KlosetError } from '../errors.js'
 import { StoredFile, type StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { type Refused, type Target, targetsOf } from './entries.js'
+import { HardLinks } from './links.js'
 import { type Existing, lookAtTarget } from './overwrite.js'
 import { RestoreReport } from './report.js'
 import { WorkerRestore } from './workers.js'
@@ -26,7 +27,9 @@ export async function restore(
       report.total = await expected(snapshot, path)
       const writer = await writerFor(store, destination, options, report, call)
       try {
-        await writeAll(targetsOf(snapshot, path, destination.capabilities.names), existing, writer, report, call)
+        const links = options.dryRun === true ? undefined : new HardLinks(destination, report, call)
+        const targets = targetsOf(snapshot, path, destination.capabilities.names)
+        await writeAll(targets, existing, writer, links, report, call)
       } finally {
         await writer.close()
       }
@@ -47,6 +50,7 @@ async function writeAll(
   items: AsyncIterable<Target | Refused>,
   existing: Existing,
   writer: Writer,
+  links: HardLinks | undefined,
   report: RestoreReport,
   call: Call,
 ): Promise<void> {
@@ -61,14 +65,19 @@ async function writeAll(
     else if (await existing.keeps(item)) {
       report.skip(item.path)
       if (item.stat.type === 'directory') blocked = item.path
-    } else await writer.add(item)
+    } else if (links?.takes(item) !== true) await writer.add(item)
   }
+  await writer.flush()
+  await links?.make((target) => writer.add(target))
   await writer.finish()
 }
 
 /** What takes entries, in path order. */
 interface Writer {
   add(target: Target): Promise<void>
+  /** Resolves when everything added is written. */
+  flush(): Promise<void>
+  /** Ends what is left, then gives directories their times. */
   finish(): Promise<void>
   close(): Promise<void>
 }
@@ -97,6 +106,8 @@ class CountingWriter implements Writer {
   async add({ path, stat }: Target): Promise<void> {
     this.#report.done(path, stat)
   }
+
+  async flush(): Promise<void> {}
 
   async finish(): Promise<void> {}
 
@@ -143,8 +154,12 @@ class PlainWriter implements Writer {
     await this.#destination.write({ ...stat, path }, file, this.#call)
   }
 
-  async finish(): Promise<void> {
+  async flush(): Promise<void> {
     await Promise.all(this.#under)
+  }
+
+  async finish(): Promise<void> {
+    await this.flush()
     this.#call.signal.throwIfAborted()
     if (this.#destination.finish === undefined) return
     for (const { path, stat } of this.#directories.reverse()) {

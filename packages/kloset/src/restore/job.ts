@@ -78,6 +78,9 @@ class FrameWriting {
   readonly #left: Uint32Array
   readonly #outputs = new Map<number, WorkerOutput>()
   readonly #failed = new Map<number, PostedError>()
+  // The piece that was verified last, and whether it is nothing but zeros.
+  #verified = -1
+  #zeros = false
 
   constructor(side: WorkerSide, keyring: Keyring, kernel: Kernels, fixed: Region, message: FramesMessage) {
     this.#side = side
@@ -127,19 +130,36 @@ class FrameWriting {
   }
 
   #piece(i: number, at: number, length: number): void {
-    const id = this.#fixed.at + 32
-    this.#kernels.hash(this.#fixed.at, at, length, id)
-    const heap = this.#kernels.heap()
-    const wanted = (i / pieceLength) * 32
-    if (!equalBytes(heap.subarray(id, id + 32), this.#message.ids.subarray(wanted, wanted + 32))) throw this.#wrong(i)
+    this.#verify(i, at, length)
     const file = this.#message.pieces[i + 1]!
     const output = this.#output(file)
     // A new file has zeros where nothing is written, and needs no room for them.
-    if (!isZero(heap, at, length)) output.write(heap.subarray(at, at + length), this.#message.pieces[i + 4]!)
+    if (!this.#zeros) output.write(this.#kernels.heap().subarray(at, at + length), this.#message.pieces[i + 4]!)
     if (--this.#left[file]! > 0) return
     this.#outputs.delete(file)
     if (this.#message.handles[file] === undefined) output.commit()
     else output.release()
+  }
+
+  /** Verifies that a piece is the chunk it should be. The pieces of one chunk come in a row, and once is enough for all of them. */
+  #verify(i: number, at: number, length: number): void {
+    if (this.#verified >= 0 && this.#isSameChunk(i, this.#verified)) return
+    const id = this.#fixed.at + 32
+    this.#kernels.hash(this.#fixed.at, at, length, id)
+    const heap = this.#kernels.heap()
+    if (!equalBytes(heap.subarray(id, id + 32), this.#id(i))) throw this.#wrong(i)
+    this.#verified = i
+    this.#zeros = isZero(heap, at, length)
+  }
+
+  #isSameChunk(a: number, b: number): boolean {
+    const { pieces } = this.#message
+    const samePlace = pieces[a] === pieces[b] && pieces[a + 2] === pieces[b + 2] && pieces[a + 3] === pieces[b + 3]
+    return samePlace && equalBytes(this.#id(a), this.#id(b))
+  }
+
+  #id(i: number): Uint8Array {
+    return this.#message.ids.subarray((i / pieceLength) * 32, (i / pieceLength) * 32 + 32)
   }
 
   #output(file: number): WorkerOutput {
@@ -161,10 +181,9 @@ class FrameWriting {
   }
 
   #wrong(i: number): KlosetError {
-    const id = this.#message.ids.subarray((i / pieceLength) * 32, (i / pieceLength) * 32 + 32)
     const object = packObject(this.#message.pack)
     return new KlosetError('KLOSET_PACK_CORRUPT', `${object} holds other bytes than its index says`, {
-      context: { object, id: toHex(id) },
+      context: { object, id: toHex(this.#id(i)) },
     })
   }
 }

@@ -78,10 +78,15 @@ export class WorkerRestore {
     await this.#addFile(target)
   }
 
-  /** Writes everything that is left, then gives directories their times. */
-  async finish(): Promise<void> {
+  /** Resolves when everything added is written. */
+  async flush(): Promise<void> {
     await this.#run()
     await this.#running
+  }
+
+  /** Writes everything that is left, then gives directories their times. */
+  async finish(): Promise<void> {
+    await this.flush()
     this.#call.signal.throwIfAborted()
     this.#directories.push(this.#lastDirectories.finish())
     for (const records of this.#directories.reverse()) {
