@@ -111,7 +111,10 @@ function measureOnce(tool, data, round) {
     const before = storedIn(at)
     const costs = measure(command, work)
     steps.set(name, { ...costs, stored: storedIn(at) - before })
-    console.error(`  ${round}. ${tool.name.padEnd(12)} ${name.padEnd(10)} ${costs.wall.toFixed(2)} s`)
+    const memory = costs.memory === undefined ? '' : `, ${Math.round(costs.memory / 1e6)} MB`
+    console.error(
+      `  ${round}. ${tool.name.padEnd(12)} ${name.padEnd(10)} ${costs.wall.toFixed(2)} s, CPU ${costs.cpu.toFixed(2)} s${memory}`,
+    )
   }
   try {
     if (tool.create) measure(tool.create(at), work)

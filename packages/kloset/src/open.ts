@@ -1,6 +1,13 @@
 import type { CreateOptions, Notice, OpenOptions, Store } from './api.js'
 import { equalBytes, toHex } from './bytes/index.js'
-import { type Call, type ConnectOptions, type Connector, Registry, type Source, type Storage } from './connector/index.js'
+import {
+  type Call,
+  type ConnectOptions,
+  type Connector,
+  Registry,
+  type Source,
+  type Storage,
+} from './connector/index.js'
 import {
   createKeyMaterial,
   createKeyring,
@@ -109,7 +116,10 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
  * Opens a location as a source, for {@link Store.backup} or {@link Engine.scanAhead}. Close it when it is no longer needed.
  * @throws KLOSET_NO_CONNECTOR, KLOSET_NOT_FOUND, and what the connector throws
  */
-export async function openSource(at: string, options: Pick<OpenOptions, 'connectors' | 'options' | 'signal'> = {}): Promise<Source> {
+export async function openSource(
+  at: string,
+  options: Pick<OpenOptions, 'connectors' | 'options' | 'signal'> = {},
+): Promise<Source> {
   const { signal } = callOf(options.signal)
   return registryOf(options.connectors).source(at, connectHere(options.options ?? {}, 'read', signal))
 }

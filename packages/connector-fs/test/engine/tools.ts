@@ -67,6 +67,8 @@ export interface Seen {
   readonly mtime: bigint
   readonly owner: string
   readonly device: bigint
+  /** How many names a file has. */
+  readonly names: number
   /** Where a link points, or the digest of a file's bytes. */
   readonly content: string
 }
@@ -83,6 +85,7 @@ export function seen(root: string): Map<string, Seen> {
       mtime: info.mtimeNs,
       owner: `${info.uid}:${info.gid}`,
       device: info.rdev,
+      names: info.isFile() ? Number(info.nlink) : 1,
       content: info.isSymbolicLink()
         ? readlinkSync(path, 'buffer').toString('latin1')
         : info.isFile() && info.size > 0n

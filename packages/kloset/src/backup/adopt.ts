@@ -18,8 +18,8 @@ export interface Adopted {
 }
 
 /**
- * Finds what interrupted backups stored, so that nothing is stored twice. A backup that stored a pack left a segment right after the
- * first one, so a store without segments unknown to the log has nothing to find, and its packs are not listed.
+ * Finds what interrupted backups stored, so that nothing is stored twice. A backup that stored a pack left a segment before the first
+ * one, so a store without segments unknown to the log has nothing to find, and its packs are not listed.
  */
 export async function adopt(store: OpenedStore, loaded: LoadedIndex, uploads: Uploads, call: Call): Promise<Adopted> {
   const { storage, keyring } = store

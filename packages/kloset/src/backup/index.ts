@@ -124,10 +124,11 @@ class BackupSession {
   /** Stores the content of all sources, and their trees. */
   async #storeAll(index: IndexTable, parents: readonly (Parent | undefined)[]): Promise<BuiltTree[]> {
     const metadata = this.#metadataWriter()
-    const jobs = this.#startJobs(index)
-    // Told by the first call: meanwhile the scan and the parent are compared.
-    jobs.catch(() => undefined)
-    const workers = new Workers(jobs, Math.max(1, this.#store.pool.size), (reply) => this.#take(reply, workers))
+    const workers = new Workers(
+      () => this.#startJobs(index),
+      Math.max(1, this.#store.pool.size),
+      (reply) => this.#take(reply, workers),
+    )
     this.#workers = workers
     const write = (id: Bytes, encoded: Bytes): void => {
       if (index.has(id) || !this.#claims.claim(id)) return
@@ -146,10 +147,7 @@ class BackupSession {
       return trees
     } finally {
       metadata.release()
-      await jobs.then(
-        (each) => each.end(),
-        () => undefined,
-      )
+      await workers.end()
     }
   }
 

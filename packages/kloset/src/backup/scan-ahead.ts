@@ -1,6 +1,7 @@
 import { compareKeys, type Source } from '../connector/index.js'
 import { postedModule } from '../runtime/jobs.js'
 import type { JobSet, Pool } from '../runtime/pool.js'
+import { hasError } from '../tree/index.js'
 import type { ScanReply } from './messages.js'
 import { type EntryView, entryViews } from './records.js'
 import type { Scanned } from './scan.js'
@@ -16,6 +17,8 @@ const mostAsked = 3
 export class ScanAhead {
   readonly #jobs: Promise<JobSet>
   readonly #parts: Part[] = []
+  // Folders at the top with a failure that was told.
+  readonly #told = new Set<string>()
 
   constructor(pool: Pool, source: Source) {
     const parts = Math.max(1, pool.size)
@@ -34,12 +37,14 @@ export class ScanAhead {
       for (;;) {
         const least = leastOf(this.#parts)
         if (least === undefined) break
-        views.push(least.view!)
-        // Folders at the top come from every part.
+        let view = least.view!
+        // Folders at the top come from every part, and may have failed in any of them.
         for (const part of this.#parts) {
           if (part === least || part.view === undefined || compare(part, least) !== 0) continue
+          if (hasError(part.view.stat)) view = part.view
           if (!part.advance()) await part.load()
         }
+        views.push(view)
         if (least.advance() && views.length < 1000) continue
         yield { views, failures: this.#failures(), done: false }
         views = []
@@ -60,7 +65,8 @@ export class ScanAhead {
   }
 
   #failures(): Scanned['failures'] {
-    return this.#parts.flatMap((part) => part.failures.splice(0))
+    const failures = this.#parts.flatMap((part) => part.failures.splice(0))
+    return failures.filter(({ path }) => path.includes('/') || (!this.#told.has(path) && this.#told.add(path)))
   }
 }
 

@@ -32,10 +32,7 @@ export async function createScanJob(
       }
       const { items, encoder } = scan
       const next = items.next()
-      for (const item of next.done ? [] : next.value) {
-        // Every part sees the folders at the top; what is wrong with them is told once.
-        if (part === 0 || !('error' in item) || !encoder.isFolderAbove(item.path)) encoder.add(item)
-      }
+      for (const item of next.done ? [] : next.value) encoder.add(item)
       const { records, count, failures, done } = encoder.take(next.done === true)
       const value: ScanReply = { records, count, failures, done }
       return { value, transfer: [records.buffer] }

@@ -31,11 +31,6 @@ export class ScanEncoder {
     this.#held = undefined
   }
 
-  /** Whether a path is that of a folder at the top, or of the root, whose failure is about to come. */
-  isFolderAbove(path: string): boolean {
-    return !path.includes('/') && this.#held?.path === path && this.#held.type === 'directory'
-  }
-
   /** Lets go of the item that is held back. */
   release(): void {
     if (this.#held !== undefined) this.#put(this.#held)

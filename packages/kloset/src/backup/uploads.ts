@@ -16,7 +16,7 @@ const neverAborted = new AbortController().signal
 const segmentRecords = 262_144
 
 /**
- * Puts packs, and index segments after the packs they name. A first segment follows the first pack at once, so that an
+ * Puts packs, and index segments after the packs they name. Only the segment of the first pack goes ahead of it, so that an
  * interrupted backup always leaves a mark by which the next one finds what was stored; more follow as time goes by.
  */
 export class Uploads {
@@ -24,6 +24,7 @@ export class Uploads {
   stored = 0
   objects = 0
   readonly #storage: Storage
+  readonly #keyring: Keyring
   readonly #signal: AbortSignal
   readonly #told: (object: string, size: number) => void
   readonly #free: (memory: ArrayBuffer) => void
@@ -33,6 +34,7 @@ export class Uploads {
   readonly #under = new Set<Promise<void>>()
   readonly #started = Date.now()
   #waiting = 0
+  #mark: Promise<string> | undefined
   #lastSegment = 0
   #failure: { error: unknown } | undefined
   #roomy: (() => void)[] = []
@@ -45,6 +47,7 @@ export class Uploads {
     free: (memory: ArrayBuffer) => void,
   ) {
     this.#storage = storage
+    this.#keyring = keyring
     this.#signal = signal
     this.#told = told
     this.#free = free
@@ -55,13 +58,18 @@ export class Uploads {
   /** Starts putting a pack. */
   add(pack: PostedPack): void {
     this.#waiting += pack.file.length
+    const isFirst = this.#mark === undefined
+    this.#mark ??= this.#putMark(pack)
+    const mark = this.#mark
     this.#track(
       this.#limit(async () => {
         try {
+          const name = await mark
           this.#check()
           await this.#put(packObject(pack.name), pack.file, pack.class === 'data' ? 'cold' : 'hot')
           // The builder asks only for its length, and the file's memory is about to serve another pack.
-          this.#builders[pack.class].add({ ...pack, file: { length: pack.file.length } })
+          if (isFirst) this.segments.push(name)
+          else this.#builders[pack.class].add({ ...pack, file: { length: pack.file.length } })
           if (pack.class === 'data') this.#free(pack.file.buffer)
         } finally {
           this.#waiting -= pack.file.length
@@ -99,9 +107,22 @@ export class Uploads {
     await this.#putSegments().catch(() => undefined)
   }
 
+  /**
+   * Puts the segment of the first pack before the pack itself. It counts only once the log names it; until then it tells the next
+   * backup, should this one be interrupted at any moment, that there are packs to look for.
+   */
+  async #putMark(pack: PostedPack): Promise<string> {
+    const builder = new SegmentBuilder(this.#keyring, pack.class)
+    builder.add(pack)
+    const [segment] = builder.take()
+    this.#lastSegment = Date.now()
+    await this.#put(`index/${segment!.name}`, segment!.bytes, 'hot')
+    return segment!.name
+  }
+
   #segmentIsDue(): boolean {
     const records = this.#builders.data.records + this.#builders.metadata.records
-    if (this.segments.length === 0 || records >= segmentRecords) return true
+    if (records >= segmentRecords) return true
     // Rarer as the backup grows longer, so that its log entry can name them all.
     const now = Date.now()
     return now - this.#lastSegment > Math.max(15_000, (now - this.#started) / 40)

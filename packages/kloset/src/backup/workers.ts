@@ -7,16 +7,20 @@ const depth = 2
 
 /** Hands work to the workers of a backup, first come, first served. */
 export class Workers {
-  readonly #jobs: Promise<JobSet>
+  readonly #start: () => Promise<JobSet>
+  #jobs: Promise<JobSet> | undefined
   readonly size: number
   readonly #load: number[]
   readonly #waiting: ((worker: number) => void)[] = []
   readonly #stored: (reply: StoredReply) => void
   readonly #spare: ArrayBuffer[] = []
 
-  /** `stored` is told everything that workers stored, also where nobody waits for the answer. */
-  constructor(jobs: Promise<JobSet>, size: number, stored: (reply: StoredReply) => void) {
-    this.#jobs = jobs
+  /**
+   * `start` is called when there is something to do for the first time: often there is nothing. `stored` is told everything that
+   * workers stored, also where nobody waits for the answer.
+   */
+  constructor(start: () => Promise<JobSet>, size: number, stored: (reply: StoredReply) => void) {
+    this.#start = start
     this.size = size
     this.#load = new Array<number>(size).fill(0)
     this.#stored = stored
@@ -49,10 +53,19 @@ export class Workers {
 
   /** Seals what is open in every worker. */
   async flush(): Promise<void> {
+    if (this.#jobs === undefined) return
     await Promise.all(
       this.#load.map(async (_, worker) => {
         this.#stored((await this.#ask(worker, { op: 'flush' })) as StoredReply)
       }),
+    )
+  }
+
+  /** Ends the jobs. */
+  async end(): Promise<void> {
+    await this.#jobs?.then(
+      (jobs) => jobs.end(),
+      () => undefined,
     )
   }
 
@@ -73,6 +86,7 @@ export class Workers {
   }
 
   async #ask(worker: number, message: BackupMessage, transfer: readonly ArrayBuffer[] = []): Promise<unknown> {
+    this.#jobs ??= this.#start()
     return (await this.#jobs).call(worker, message, transfer)
   }
 

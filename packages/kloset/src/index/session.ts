@@ -42,11 +42,11 @@ export class SessionTable {
   /** Whether it is time to {@link grow}: a full table gives every further claim to everybody. */
   get crowded(): boolean {
     const table = this.#tables.at(-1)!
-    return Atomics.load(table, count) > capacityOf(table) / 2
+    return Atomics.load(table, count) > 0.7 * capacityOf(table)
   }
 
-  /** Adds a table, by default four times as large as the last. Then {@link share} it. */
-  grow(capacity: number = 4 * capacityOf(this.#tables.at(-1)!)): void {
+  /** Adds a table, by default twice as large as the last. Then {@link share} it. */
+  grow(capacity: number = 2 * capacityOf(this.#tables.at(-1)!)): void {
     this.#tables.push(newTable(capacity))
   }
 

@@ -10,7 +10,7 @@ export class HardLinks {
   readonly #destination: Destination
   readonly #report: RestoreReport
   readonly #call: Call
-  readonly #first = new Map<string, string>()
+  readonly #first = new Map<string, { readonly path: string; left: number }>()
   readonly #others: { readonly target: Target; readonly to: string }[] = []
 
   constructor(destination: Destination, report: RestoreReport, call: Call) {
@@ -25,12 +25,15 @@ export class HardLinks {
     if (type !== 'file' || inode === undefined || inode.links < 2 || this.#destination.link === undefined) return false
     // Names of one file whose contents were not the same when they were read stay two files.
     const key = `${inode.device}:${inode.number}:${contentKey(target.content)}`
-    const to = this.#first.get(key)
-    if (to === undefined) {
-      this.#first.set(key, target.path)
+    const first = this.#first.get(key)
+    if (first === undefined) {
+      this.#first.set(key, { path: target.path, left: inode.links - 1 })
+      this.#report.follow(target.path)
       return false
     }
-    this.#others.push({ target, to })
+    // The last of its names: there are none to wait for.
+    if (--first.left === 0) this.#first.delete(key)
+    this.#others.push({ target, to: first.path })
     return true
   }
 
@@ -38,6 +41,11 @@ export class HardLinks {
   async make(copy: (target: Target) => Promise<void>): Promise<void> {
     for (const { target, to } of this.#others.splice(0)) {
       this.#call.signal.throwIfAborted()
+      // Where the first could not be written, what is under its name is something else.
+      if (this.#report.hasFailed(to)) {
+        await copy(target)
+        continue
+      }
       try {
         await this.#destination.link!(target.path, to, this.#call)
         this.#report.done(target.path, target.stat)

@@ -17,6 +17,8 @@ export class RestoreReport {
   readonly #options: RestoreOptions
   readonly #keeps: ReadonlySet<Kept>
   readonly #started = Date.now()
+  // Paths that are followed, and whether they failed.
+  readonly #followed = new Map<string, boolean>()
   #told = 0
 
   constructor(options: RestoreOptions, destination: Destination) {
@@ -65,7 +67,18 @@ export class RestoreReport {
     if (this.#options.entries === true) this.event({ type: 'skipped', path })
   }
 
+  /** Remembers what becomes of a path, for {@link RestoreReport.hasFailed}. */
+  follow(path: string): void {
+    this.#followed.set(path, false)
+  }
+
+  /** Whether a path that is followed could not be restored. */
+  hasFailed(path: string): boolean {
+    return this.#followed.get(path) === true
+  }
+
   fail(path: string, error: unknown): void {
+    if (this.#followed.has(path)) this.#followed.set(path, true)
     this.failedCount++
     this.totals.errors++
     if (this.failed.length < mostFailed) this.failed.push({ path, error })

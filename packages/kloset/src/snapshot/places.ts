@@ -1,4 +1,4 @@
-import { comparePaths, safeSegment } from '../connector/index.js'
+import { checkPath, comparePaths, safeSegment } from '../connector/index.js'
 import type { SnapshotRecord, SourceRecord } from '../log/index.js'
 
 /** A source of a snapshot and the folder its entries are in: `''` where it is the only one. */
@@ -44,8 +44,16 @@ export function below(folder: string, path: string): string {
   return path === '' ? folder : `${folder}/${path}`
 }
 
-function nameOf(source: SourceRecord): string {
-  const segments = source.root.split(/[/\\]/).filter((segment) => segment !== '')
-  const last = segments.at(-1)?.replaceAll('\0', '') ?? ''
-  return safeSegment(last) ? last : source.type
+function nameOf({ root, type }: SourceRecord): string {
+  const last = root.split(/[/\\]/).findLast((segment) => segment !== '')
+  // A snapshot is not trusted: what it says must not lead out of where it is restored to.
+  return [last, type].find((name) => name !== undefined && isName(name)) ?? 'source'
+}
+
+function isName(segment: string): boolean {
+  try {
+    return safeSegment(checkPath(segment))
+  } catch {
+    return false
+  }
 }

@@ -60,7 +60,10 @@ export async function* readableUnder(
 /** Whether it will fail the same way again: a storage that cannot be reached says nothing about the tree. */
 export function isDamage(error: unknown): boolean {
   if (!isKlosetError(error)) return false
-  return error.code.endsWith('_CORRUPT') || ['KLOSET_CHUNK_MISSING', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION'].includes(error.code)
+  return (
+    error.code.endsWith('_CORRUPT') ||
+    ['KLOSET_CHUNK_MISSING', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION'].includes(error.code)
+  )
 }
 
 /** What is lost with the node that `from` is in, where that or one above it cannot be read. */

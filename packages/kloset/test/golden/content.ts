@@ -6,19 +6,31 @@ import { noise } from '../support/samples.js'
  * What the golden stores hold: two backups. It never changes: the stores were written from it, and later versions must give it back. A new
  * kind of content becomes a backup of its own, in new stores.
  */
-export const backups: readonly { readonly name: string; readonly tags: readonly string[]; readonly sources: () => Source[] }[] = [
+export const backups: readonly {
+  readonly name: string
+  readonly tags: readonly string[]
+  readonly sources: () => Source[]
+}[] = [
   { name: 'first', tags: ['golden'], sources: () => [source('home', before), source('srv/rows', rows)] },
   { name: 'second', tags: ['golden', 'changed'], sources: () => [source('home', after), source('srv/rows', rows)] },
 ]
 
 /** What a restore of a backup gives: by path in the snapshot, the entry and for files the content. */
-export function expectedOf(backup: 0 | 1): ReadonlyMap<string, { readonly entry: VirtualFile; readonly bytes: Bytes | undefined }> {
+export function expectedOf(
+  backup: 0 | 1,
+): ReadonlyMap<string, { readonly entry: VirtualFile; readonly bytes: Bytes | undefined }> {
   const expected = new Map<string, { entry: VirtualFile; bytes: Bytes | undefined }>()
-  for (const [folder, list] of [['home', backup === 0 ? before : after], ['rows', rows]] as const) {
+  for (const [folder, list] of [
+    ['home', backup === 0 ? before : after],
+    ['rows', rows],
+  ] as const) {
     for (const entry of list()) {
       if (entry.path === unreadable) continue
       const isFile = (entry.type ?? 'file') === 'file'
-      expected.set(entry.path === '' ? folder : `${folder}/${entry.path}`, { entry, bytes: isFile ? bytesOf(entry) : undefined })
+      expected.set(entry.path === '' ? folder : `${folder}/${entry.path}`, {
+        entry,
+        bytes: isFile ? bytesOf(entry) : undefined,
+      })
     }
   }
   return expected
@@ -32,7 +44,9 @@ function source(root: string, list: () => readonly VirtualFile[]): Source {
 }
 
 function bytesOf({ content }: VirtualFile): Bytes {
-  return typeof content === 'string' ? utf8(content) : concatBytes((content as Uint8Array | undefined) ?? new Uint8Array(0))
+  return typeof content === 'string'
+    ? utf8(content)
+    : concatBytes((content as Uint8Array | undefined) ?? new Uint8Array(0))
 }
 
 const day = 1_700_000_000_000_000_000n
@@ -42,13 +56,24 @@ const owner = { uid: 1000, gid: 100, user: 'anna', group: 'users' }
 function prose(lines: number, seed: number): string {
   const words = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta', 'eta', 'theta']
   const picks = noise(lines * 8, seed)
-  return Array.from({ length: lines }, (_, i) => `${i}: ${words.map((_, w) => words[picks[i * 8 + w]! % 8]).join(' ')}\n`).join('')
+  return Array.from(
+    { length: lines },
+    (_, i) => `${i}: ${words.map((_, w) => words[picks[i * 8 + w]! % 8]).join(' ')}\n`,
+  ).join('')
 }
 
 function before(): VirtualFile[] {
   return [
     { path: '', type: 'directory', mode: 0o755, mtime: day, owner },
-    { path: 'readme.txt', content: 'The first version.\n', mode: 0o644, mtime: day, ctime: day + 5n, birthtime: day - 9n, owner },
+    {
+      path: 'readme.txt',
+      content: 'The first version.\n',
+      mode: 0o644,
+      mtime: day,
+      ctime: day + 5n,
+      birthtime: day - 9n,
+      owner,
+    },
     ...steady(),
   ]
 }
@@ -86,8 +111,17 @@ function steady(): VirtualFile[] {
     { path: 'order/a!b', content: '2' },
     { path: 'order/a/b', content: '3' },
     { path: 'order/a0', content: '4' },
-    { path: 'with attributes', content: 'x', xattrs: { 'user.note': utf8('a note'), 'user.raw': Uint8Array.of(0, 255) } },
-    { path: 'of a service', content: '{}', version: 'etag-1', attributes: { 's3.content-type': 'application/json', 'x.é': '' } },
+    {
+      path: 'with attributes',
+      content: 'x',
+      xattrs: { 'user.note': utf8('a note'), 'user.raw': Uint8Array.of(0, 255) },
+    },
+    {
+      path: 'of a service',
+      content: '{}',
+      version: 'etag-1',
+      attributes: { 's3.content-type': 'application/json', 'x.é': '' },
+    },
     { path: 'early', content: 'before 1970', mtime: -1n, ctime: -1_000_000_000n },
     { path: 'large.txt', content: prose(400, 1), mtime: day },
     { path: 'large.bin', content: noise(9_000, 2), mtime: day },

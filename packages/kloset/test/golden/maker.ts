@@ -5,10 +5,14 @@ import { backups } from './content.js'
 import { folderOf, writePlace } from './shelf.js'
 import { goldenSizes, goldenStores } from './stores.js'
 
-/** Makes the golden stores that are not there yet, below a folder of fixtures. */
-export async function makeGoldenStores(fixtures: string): Promise<void> {
+/** Makes the golden stores of these names, as far as they are not there yet, below a folder of fixtures. */
+export async function makeGoldenStores(
+  fixtures: string,
+  names: readonly string[] = Object.keys(goldenStores),
+): Promise<void> {
   const engine = createEngine({ workers: 0 })
-  for (const [name, { unlock, options }] of Object.entries(goldenStores)) {
+  for (const name of names) {
+    const { unlock, options } = goldenStores[name]!
     const folder = folderOf(fixtures, name)
     if (existsSync(folder)) continue
     const place = new Map()

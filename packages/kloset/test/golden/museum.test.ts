@@ -18,7 +18,8 @@ interface Exhibit {
   readonly loses: 'nothing' | 'files' | 'everything'
 }
 
-const under = (place: MemoryPlace, prefix: string): string[] => [...place.keys()].filter((name) => name.startsWith(prefix)).sort()
+const under = (place: MemoryPlace, prefix: string): string[] =>
+  [...place.keys()].filter((name) => name.startsWith(prefix)).sort()
 
 const remove = (place: MemoryPlace, names: readonly string[]): void => {
   for (const name of names) place.delete(name)
@@ -62,13 +63,21 @@ const exhibits: readonly Exhibit[] = [
   },
   {
     befell: 'a sync that brought only the first copy of everything that is there twice',
-    damage: (place) => remove(place, [...place.keys()].filter((name) => name.endsWith('.copy'))),
+    damage: (place) =>
+      remove(
+        place,
+        [...place.keys()].filter((name) => name.endsWith('.copy')),
+      ),
     codes: ['copy-damaged', 'entry-error'],
     loses: 'nothing',
   },
   {
     befell: 'a sync that brought only the second',
-    damage: (place) => remove(place, [...place.keys()].filter((name) => place.has(`${name}.copy`))),
+    damage: (place) =>
+      remove(
+        place,
+        [...place.keys()].filter((name) => place.has(`${name}.copy`)),
+      ),
     codes: ['config-corrupt', 'entry-error'],
     loses: 'nothing',
   },

@@ -7,7 +7,9 @@ import type { MemoryPlace } from '../../src/storage/index.js'
 export function placeFrom(folder: string): MemoryPlace {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
   const objects = files.filter((file) => statSync(file).isFile())
-  return new Map(objects.map((file) => [relative(folder, file).replaceAll('\\', '/'), new Uint8Array(readFileSync(file))]))
+  return new Map(
+    objects.map((file) => [relative(folder, file).replaceAll('\\', '/'), new Uint8Array(readFileSync(file))]),
+  )
 }
 
 /** Writes the objects of a store below a folder that is not there yet. */

@@ -10,7 +10,9 @@ import { forgedPack } from '../support/forge.js'
 const header = 46
 
 /** A footer that fits together: frames of the given raw lengths, each with records of the given lengths. */
-function footerWith(frames: readonly { readonly sealed: number; readonly raw: number; readonly records: readonly number[] }[]): Footer {
+function footerWith(
+  frames: readonly { readonly sealed: number; readonly raw: number; readonly records: readonly number[] }[],
+): Footer {
   const records = new Uint8Array(40 * frames.reduce((sum, frame) => sum + frame.records.length, 0))
   const view = new DataView(records.buffer)
   let at = 0
@@ -102,7 +104,9 @@ describe('a footer', () => {
 
   it('that is sealed right and says wrong things is refused with the name of its pack', () => {
     const keyring = fixedKeyring()
-    const { name, file } = forgedPack(keyring, [new Uint8Array(13)], (length) => encodeFooter({ ...good, length: length + 1 }))
+    const { name, file } = forgedPack(keyring, [new Uint8Array(13)], (length) =>
+      encodeFooter({ ...good, length: length + 1 }),
+    )
     expect(() => openPackUnhashed(keyring, name, file)).toThrow(packObject(name))
   })
 })

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type Bytes, concatBytes, toHex } from '../../src/bytes/index.js'
 import type { Codec } from '../../src/compress/index.js'
 import { keyedBlake3 } from '../../src/hash/index.js'
-import { limits, openPack, packBlobs, PackWriter, type SealedPack } from '../../src/pack/index.js'
+import { limits, openPack, PackWriter, packBlobs, type SealedPack } from '../../src/pack/index.js'
 import { fixedKeyring } from '../crypto/helpers.js'
 import { noise } from '../support/samples.js'
 
@@ -57,7 +57,9 @@ describe('a pack', () => {
       // Around half a frame, a frame and a pack.
       fc.constantFrom(2046, 2047, 2048, 2049, 4095, 4096, 4097, 8191, 16_384, 20_000),
     )
-    const blob = fc.tuple(length, fc.integer(), fc.boolean()).map(([size, seed, flat]) => (flat ? new Uint8Array(size).fill(seed) : noise(size, seed)))
+    const blob = fc
+      .tuple(length, fc.integer(), fc.boolean())
+      .map(([size, seed, flat]) => (flat ? new Uint8Array(size).fill(seed) : noise(size, seed)))
     fc.assert(
       fc.property(fc.array(blob, { maxLength: 40 }), fc.integer({ min: 1, max: 50 }), (blobs, closeEvery) => {
         const packs = packsOf(blobs, { codec }, closeEvery)
@@ -85,7 +87,10 @@ describe('a pack', () => {
 
   it('gives a large blob a frame of its own', () => {
     const [pack] = packsOf([noise(10, 1), noise(2048, 2), noise(10, 3), noise(10_000, 4), noise(2047, 5)])
-    const counts = Array.from({ length: pack!.frames.length / 3 }, (_, i) => [pack!.frames[3 * i + 1], pack!.frames[3 * i + 2]])
+    const counts = Array.from({ length: pack!.frames.length / 3 }, (_, i) => [
+      pack!.frames[3 * i + 1],
+      pack!.frames[3 * i + 2],
+    ])
     expect(counts).toEqual([
       [2048, 1],
       [10_000, 1],
@@ -124,7 +129,14 @@ describe('a pack', () => {
     const many = 140_000
     const packs: SealedPack[] = []
     const packSize = 64 * 1024 * 1024
-    const writer = new PackWriter({ keyring, class: 'data', frameSize: 1024 * 1024, packSize, codec: 'none', onPack: (pack) => packs.push(pack) })
+    const writer = new PackWriter({
+      keyring,
+      class: 'data',
+      frameSize: 1024 * 1024,
+      packSize,
+      codec: 'none',
+      onPack: (pack) => packs.push(pack),
+    })
     const id = new Uint8Array(32)
     for (let i = 0; i < many; i++) {
       new DataView(id.buffer).setUint32(0, i)
@@ -168,7 +180,12 @@ describe('an opened pack', () => {
     const { opener } = openPack(keyring, name, file)
     const first = file.subarray(headerLength, headerLength + frames[0]!)
     expect(opener.frameBytes(0, first, 2048)).toEqual(noise(2048, 1))
-    for (const [ordinal, raw] of [[1, 2048], [0, 2047], [0, 2049], [0, limits.rawFrame + 1]] as const) {
+    for (const [ordinal, raw] of [
+      [1, 2048],
+      [0, 2047],
+      [0, 2049],
+      [0, limits.rawFrame + 1],
+    ] as const) {
       expect(() => opener.frame(ordinal, first, raw)).toThrow(expect.objectContaining({ code: 'KLOSET_PACK_CORRUPT' }))
     }
   })

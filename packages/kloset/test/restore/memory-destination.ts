@@ -52,6 +52,12 @@ export function memoryDestination(options: MemoryDestinationOptions = {}): Memor
       signal.throwIfAborted()
       entries.set(entry.path, { ...entry, bytes })
     },
+    async link(path: string, to: string) {
+      calls.push(`link ${path} ${to}`)
+      const original = entries.get(to)
+      if (original?.type !== 'file') throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${to}`)
+      entries.set(path, { ...original, path })
+    },
     async finish(entry: Entry) {
       calls.push(`finish ${entry.path}`)
       entries.set(entry.path, entry)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { toHex } from '../../src/bytes/index.js'
+import { KlosetError } from '../../src/errors.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { errorsOf, longAgo, newStore, noise, reopen, type Specs, scripted, sizes } from '../backup/support.js'
 import { commitByHand, hostileItems } from './handmade.js'
@@ -169,6 +170,56 @@ describe('a restore', () => {
       onEvent: (event) => void ('path' in event && heard.push(`${event.type} ${event.path}`)),
     })
     expect(heard.sort()).toEqual(['restored ', 'restored b', 'skipped a'])
+  })
+})
+
+describe('the names of one file', () => {
+  const inode = { device: 3n, number: 44n, links: 3 }
+  const named: Specs = {
+    a: { content: 'shared', inode },
+    'd/b': { content: 'shared', inode },
+    'd/c': { content: 'shared', inode },
+    other: { content: 'shared', inode: { device: 3n, number: 45n, links: 2 } },
+  }
+
+  it('are links to the first of them again', async () => {
+    const { store } = await stored(named)
+    const to = memoryDestination()
+    const { totals } = await store.restore('latest', to)
+    expect(to.calls.filter((each) => !/create|finish/.test(each))).toEqual([
+      'write a',
+      'write other',
+      'link d/b a',
+      'link d/c a',
+    ])
+    expect(totals).toMatchObject({ files: 4, bytes: 24 })
+    expect(Object.values(texts(to))).toEqual(['shared', 'shared', 'shared', 'shared'])
+  })
+
+  it('are never links to something else that is under the name of one that could not be written', async () => {
+    const { store } = await stored(named)
+    const to = memoryDestination({
+      there: { a: 'old' },
+      onWrite: (path) => {
+        if (path === 'a') throw new Error('no')
+      },
+    })
+    to.entries.set('a', { path: 'a', type: 'file', bytes: new TextEncoder().encode('old') })
+    const { failed } = await store.restore('latest', to, { overwrite: 'always' })
+    expect(failed.map(({ path }) => path)).toEqual(['a'])
+    expect(texts(to)).toEqual({ a: 'old', 'd/b': 'shared', 'd/c': 'shared', other: 'shared' })
+  })
+
+  it('are files of their own where they were not the same when they were read, or cannot be linked', async () => {
+    const { store } = await stored({ ...named, 'd/c': { content: 'later', inode } })
+    const to = memoryDestination()
+    const link = to.link!
+    to.link = async (path, from, how) => {
+      if (path === 'd/b') throw new KlosetError('KLOSET_UNSUPPORTED', 'too many links')
+      return link(path, from, how)
+    }
+    expect((await store.restore('latest', to)).failed).toEqual([])
+    expect(texts(to)).toEqual({ a: 'shared', 'd/b': 'shared', 'd/c': 'later', other: 'shared' })
   })
 })
 

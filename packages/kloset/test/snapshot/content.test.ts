@@ -21,11 +21,15 @@ describe('an open file', () => {
   beforeAll(async () => {
     place = placeOf()
     const store = await createAt(place, plaintext)
-    const { snapshot } = await store.backup(sourceWith(files({ f: bytes, e: '', t: 'grüße', bad: Uint8Array.of(0xff) })), {})
+    const { snapshot } = await store.backup(
+      sourceWith(files({ f: bytes, e: '', t: 'grüße', bad: Uint8Array.of(0xff) })),
+      {},
+    )
     file = await snapshot!.open('f')
   })
 
-  const open = async (name: string): Promise<SnapshotFile> => (await (await openAt(place, plaintext)).snapshot('latest')).open(name)
+  const open = async (name: string): Promise<SnapshotFile> =>
+    (await (await openAt(place, plaintext)).snapshot('latest')).open(name)
 
   it('is read whole, in pieces, and again', async () => {
     expect(file.size).toBe(5_000)

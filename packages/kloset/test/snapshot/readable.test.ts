@@ -5,7 +5,17 @@ import type { StoredSnapshot } from '../../src/snapshot/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { type KnownPack, logOf, packsOf } from '../support/damage.js'
 import { files, sourceWith } from '../support/samples.js'
-import { allOf, copyOfPlace, createAt, engine, flipped, openAt, outcome, placeOf, plaintext } from '../support/stores.js'
+import {
+  allOf,
+  copyOfPlace,
+  createAt,
+  engine,
+  flipped,
+  openAt,
+  outcome,
+  placeOf,
+  plaintext,
+} from '../support/stores.js'
 
 // Long entries make many nodes.
 const padding = { 'test.padding': 'p'.repeat(900) }
@@ -13,7 +23,10 @@ const padding = { 'test.padding': 'p'.repeat(900) }
 /** Reads a tree as far as that is possible: what a restore does with a store that is damaged. */
 describe('a tree whose nodes are damaged', () => {
   const count = 700
-  const paths = Array.from({ length: count }, (_, i) => `d${String(Math.floor(i / 35)).padStart(2, '0')}/f${String(i).padStart(4, '0')}`)
+  const paths = Array.from(
+    { length: count },
+    (_, i) => `d${String(Math.floor(i / 35)).padStart(2, '0')}/f${String(i).padStart(4, '0')}`,
+  )
   let place: MemoryPlace
   let packs: [string, KnownPack][]
   let all: string[]
@@ -125,11 +138,15 @@ it('reads the other sources of a snapshot where the root of one is damaged', asy
   const place = placeOf()
   const store = await createAt(place, plaintext)
   const { snapshot } = await store.backup([sourceWith(files({ a: '1' }), 'x'), sourceWith(files({ b: '2' }), 'y')], {})
-  const [[name, { frames }]] = [...(await packsOf(place))].filter(([, { class: of }]) => of === 'metadata') as [[string, KnownPack]]
+  const [[name, { frames }]] = [...(await packsOf(place))].filter(([, { class: of }]) => of === 'metadata') as [
+    [string, KnownPack],
+  ]
   expect(frames).toHaveLength(2)
   place.set(name, flipped(place.get(name)!, frames[0]!.from + 30))
   const again = (await (await openAt(place, plaintext)).snapshot(snapshot!.id)) as StoredSnapshot
   const parts = await allOf(again.readableUnder(''))
   expect(parts.flatMap(({ lost }) => lost?.path ?? [])).toEqual(['x'])
-  expect(parts.flatMap(({ place: { at }, entries }) => [...entries].map(({ key }) => `${at}/${pathFromBytes(key)}`))).toEqual(['y/', 'y/b'])
+  expect(
+    parts.flatMap(({ place: { at }, entries }) => [...entries].map(({ key }) => `${at}/${pathFromBytes(key)}`)),
+  ).toEqual(['y/', 'y/b'])
 })

@@ -50,7 +50,12 @@ describe('the name of a snapshot', () => {
 })
 
 describe('a filter', () => {
-  const record = snapshotRecord(1, { tags: ['daily', 'db'], host: 'laptop', name: 'home', time: '2026-01-31T12:00:00.000Z' })
+  const record = snapshotRecord(1, {
+    tags: ['daily', 'db'],
+    host: 'laptop',
+    name: 'home',
+    time: '2026-01-31T12:00:00.000Z',
+  })
   const at = (time: string): Date => new Date(time)
   it.each([
     [{}, true],

@@ -16,7 +16,8 @@ async function snapshotOf(store: Store, ...sources: Source[]): Promise<Snapshot>
   return (await store.backup(sources, { host: 'h', user: 'u' })).snapshot!
 }
 
-const pathsOf = async (entries: AsyncIterable<SnapshotEntry>): Promise<string[]> => (await allOf(entries)).map(({ path }) => path)
+const pathsOf = async (entries: AsyncIterable<SnapshotEntry>): Promise<string[]> =>
+  (await allOf(entries)).map(({ path }) => path)
 
 describe('a snapshot of one source', () => {
   let snapshot: Snapshot
@@ -55,11 +56,19 @@ describe('a snapshot of one source', () => {
     expect(await snapshot.stat('gone')).not.toHaveProperty('contentSize')
   })
 
-  it.each(['nothing', 'a/x', 'b/', '/a', '../a', 'b//x', '.', 'A', 'b/c/d/e/f', 'not\ufffd', '\0'])('has no %j', async (path) => {
-    for (const reading of [snapshot.stat(path), snapshot.open(path), allOf(snapshot.walk(path)), allOf(snapshot.list(path))]) {
-      expect(await outcome(reading)).toBe('KLOSET_PATH_NOT_FOUND')
-    }
-  })
+  it.each(['nothing', 'a/x', 'b/', '/a', '../a', 'b//x', '.', 'A', 'b/c/d/e/f', 'not\ufffd', '\0'])(
+    'has no %j',
+    async (path) => {
+      for (const reading of [
+        snapshot.stat(path),
+        snapshot.open(path),
+        allOf(snapshot.walk(path)),
+        allOf(snapshot.list(path)),
+      ]) {
+        expect(await outcome(reading)).toBe('KLOSET_PATH_NOT_FOUND')
+      }
+    },
+  )
 
   it('counts what is at and below a path', async () => {
     expect(await snapshot.totalsOf('')).toEqual(snapshot.totals)
@@ -115,7 +124,10 @@ describe('what is different between two snapshots', () => {
 
   it('is each entry that was added, removed, changed, or only has other metadata', async () => {
     const store = await createAt(placeOf(), plaintext)
-    const before = await snapshotOf(store, sourceWith([...files({ a: '1', 'd/b': '2', c: '3', same: '4' }), { path: 'l', type: 'symlink', target: 'x' }]))
+    const before = await snapshotOf(
+      store,
+      sourceWith([...files({ a: '1', 'd/b': '2', c: '3', same: '4' }), { path: 'l', type: 'symlink', target: 'x' }]),
+    )
     const after = await snapshotOf(
       store,
       sourceWith([

@@ -89,7 +89,11 @@ describe('creating a store', () => {
   it('of two at once leaves one that is whole, and tells the other', async () => {
     for (const unlock of [rawKey, plaintext]) {
       const place = placeOf()
-      const outcomes = await Promise.allSettled([createAt(place, unlock), createAt(place, unlock), createAt(place, unlock)])
+      const outcomes = await Promise.allSettled([
+        createAt(place, unlock),
+        createAt(place, unlock),
+        createAt(place, unlock),
+      ])
       expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
       for (const each of outcomes) {
         if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'KLOSET_STORE_EXISTS' })

@@ -4,7 +4,19 @@ import { isKlosetError, memoryStorage, openStore } from '../../src/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { counted } from '../crypto/helpers.js'
 import { files, sourceWith } from '../support/samples.js'
-import { allOf, createAt, engine, findingsOf, flipped, openAt, outcome, placeOf, plaintext, rawKey, restored } from '../support/stores.js'
+import {
+  allOf,
+  createAt,
+  engine,
+  findingsOf,
+  flipped,
+  openAt,
+  outcome,
+  placeOf,
+  plaintext,
+  rawKey,
+  restored,
+} from '../support/stores.js'
 
 const passphrase: Unlock = { passphrase: 'correct horse' }
 const cheap = { argon2: { memoryKiB: 8192, passes: 1 } }
@@ -49,7 +61,8 @@ describe('opening a store', () => {
   })
 
   it('is silent where all is well', async () => {
-    for (const unlock of [passphrase, rawKey, plaintext]) expect(await noticesOf(await storeWith(unlock), unlock)).toEqual([])
+    for (const unlock of [passphrase, rawKey, plaintext])
+      expect(await noticesOf(await storeWith(unlock), unlock)).toEqual([])
   })
 
   describe.each<[string, Unlock]>([
@@ -65,7 +78,13 @@ describe('opening a store', () => {
       const config = place.get('config')!
       const text = new TextDecoder().decode(config)
       // Where a flipped byte is still a config: of another store, of another version, with other sizes.
-      const spots = [text.indexOf('"store":"') + 9, text.indexOf('"version":') + 10, text.indexOf('"pack":') + 7, 5, config.length - 3]
+      const spots = [
+        text.indexOf('"store":"') + 9,
+        text.indexOf('"version":') + 10,
+        text.indexOf('"pack":') + 7,
+        5,
+        config.length - 3,
+      ]
       for (const at of spots) {
         const changed = config.slice()
         changed[at]! ^= 2

@@ -10,7 +10,14 @@ import { openPack, type PackClass } from '../../src/pack/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { decodeConfig } from '../../src/store/config.js'
 import { LoadedIndex, OpenedStore } from '../../src/store/opened.js'
-import { decodeEntry, decodeListNode, entriesUnder, extents, rawEntry, type StoredContent } from '../../src/tree/index.js'
+import {
+  decodeEntry,
+  decodeListNode,
+  entriesUnder,
+  extents,
+  rawEntry,
+  type StoredContent,
+} from '../../src/tree/index.js'
 import { engine, filesOf, openAt, rawKey, restored } from './stores.js'
 
 const signal = new AbortController().signal
@@ -139,10 +146,7 @@ async function blobReader(place: MemoryPlace): Promise<{ blobs: (id: Uint8Array)
 }
 
 /** The chunks of a file, and the nodes of its list. */
-async function idsOf(
-  content: StoredContent,
-  fetch: (id: Uint8Array) => Promise<Bytes>,
-): Promise<Set<string>> {
+async function idsOf(content: StoredContent, fetch: (id: Uint8Array) => Promise<Bytes>): Promise<Set<string>> {
   const ids = new Set<string>()
   for await (const { id } of extents(content, fetch)) if (id !== undefined) ids.add(toHex(id))
   if (content.form !== 'list') return ids
@@ -154,4 +158,3 @@ async function idsOf(
   await add(content)
   return ids
 }
-

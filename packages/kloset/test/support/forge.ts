@@ -3,7 +3,7 @@ import { type Keyring, newHeader, sealer } from '../../src/crypto/index.js'
 import { blake3, keyedBlake3 } from '../../src/hash/index.js'
 import { encodeSegment, segmentOf } from '../../src/index/index.js'
 import { decodeEntry, type EntryDraft, encodeEntry, entryObject } from '../../src/log/index.js'
-import { packObject, PackWriter } from '../../src/pack/index.js'
+import { PackWriter, packObject } from '../../src/pack/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { snapshotRecord } from '../log/helpers.js'
 import { keyringOf } from './damage.js'
@@ -81,7 +81,11 @@ export class Forger {
   }
 
   /** Adds a snapshot whose tree has this root; `nodes` are stored for it. Gives its id. */
-  snapshot(root: Bytes, nodes: readonly Bytes[], totals = { files: 1, directories: 1, others: 0, bytes: 0, errors: 0 }): string {
+  snapshot(
+    root: Bytes,
+    nodes: readonly Bytes[],
+    totals = { files: 1, directories: 1, others: 0, bytes: 0, errors: 0 },
+  ): string {
     const segmentsAdded = nodes.length === 0 ? [] : [this.storeNodes(nodes)]
     const { position } = this.#next()
     const tree = toHex(this.idOf(root))
@@ -112,7 +116,14 @@ export function forgedPack(
   const parts = sealer(keyring, header, 'packs')
   const sealed = plaintexts.map((plaintext, ordinal) => parts.seal(0, ordinal, plaintext))
   const body = concatBytes(header.bytes, ...sealed)
-  const end = parts.seal(1, 0, footer(body.length, sealed.map(({ length }) => length)))
+  const end = parts.seal(
+    1,
+    0,
+    footer(
+      body.length,
+      sealed.map(({ length }) => length),
+    ),
+  )
   const length = new ByteWriter()
   length.u32(trailer ?? end.length)
   const file = concatBytes(body, end, length.finish())
@@ -121,7 +132,10 @@ export function forgedPack(
 }
 
 /** A leaf or inner node with exactly these entries, in this order, without sharing. */
-export function forgedNode(level: number, entries: readonly { readonly key: string; readonly value: Uint8Array }[]): Bytes {
+export function forgedNode(
+  level: number,
+  entries: readonly { readonly key: string; readonly value: Uint8Array }[],
+): Bytes {
   const writer = new ByteWriter()
   writer.u8(1)
   writer.u8(level)
@@ -149,4 +163,3 @@ export function childValue(id: Uint8Array, totals: readonly number[]): Bytes {
   for (const total of totals) writer.varint(total)
   return writer.finish()
 }
-

@@ -32,7 +32,11 @@ export function createAt(place: MemoryPlace, unlock: Unlock, options: Partial<Cr
 }
 
 /** The store at a place in memory. */
-export function openAt(place: MemoryPlace, unlock: Unlock, more: Partial<Parameters<typeof openStore>[1]> = {}): Promise<Store> {
+export function openAt(
+  place: MemoryPlace,
+  unlock: Unlock,
+  more: Partial<Parameters<typeof openStore>[1]> = {},
+): Promise<Store> {
   return openStore(memoryStorage({ place }), { unlock, engine, ...more })
 }
 

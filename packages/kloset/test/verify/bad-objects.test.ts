@@ -80,7 +80,7 @@ describe('config', () => {
   })
 
   it('that seems newer by damage only: its copy serves', async () => {
-    place.set('config', json({ version: 3 }))
+    place.set('config', signed(json({ version: 3 })))
     const notices: string[] = []
     await openAt(place, plaintext, { onNotice: ({ code }) => notices.push(code) })
     expect(notices).toEqual(['copy-used'])
@@ -94,8 +94,8 @@ describe('config', () => {
     ['another store id', { store: '0'.repeat(32) }],
     ['an unknown codec', { codec: 'rar' }],
   ])('with %s is refused', async (_, more) => {
-    place.set('config', json(more))
-    place.set('config.copy', json(more))
+    place.set('config', signed(json(more)))
+    place.set('config.copy', signed(json(more)))
     expect(await outcome(openAt(place, plaintext))).toBe('KLOSET_CONFIG_CORRUPT')
   })
 })

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Bytes, ByteWriter, fromHex } from '../../src/bytes/index.js'
-import { encodeContent, encodeStat, noContent } from '../../src/tree/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
+import { encodeContent, encodeStat, noContent } from '../../src/tree/index.js'
 import { knownStore } from '../support/damage.js'
 import { childValue, Forger, forgedNode, leafValue } from '../support/forge.js'
 import { recorder } from '../support/recorder.js'
@@ -24,7 +24,10 @@ describe('a tree that is not one', () => {
   })
 
   /** What check and restore say of a snapshot with this tree; the good snapshot beside it must not suffer. */
-  async function verdict(root: Bytes, nodes: readonly Bytes[]): Promise<{ codes: string[]; restore: unknown; failed: string[] }> {
+  async function verdict(
+    root: Bytes,
+    nodes: readonly Bytes[],
+  ): Promise<{ codes: string[]; restore: unknown; failed: string[] }> {
     const id = forger.snapshot(root, nodes)
     const store = await openAt(place, plaintext)
     const findings = await findingsOf(store)
@@ -49,15 +52,24 @@ describe('a tree that is not one', () => {
     ['orders / as other bytes', ['', 'a', 'a!', 'a/b']],
     ['does not start with its root', ['a', 'b']],
   ])('%s', async (_, keys) => {
-    const leaf = forgedNode(0, keys.map((key) => ({ key, value: key === '' ? directory : file })))
+    const leaf = forgedNode(
+      0,
+      keys.map((key) => ({ key, value: key === '' ? directory : file })),
+    )
     expect(await verdict(leaf, [leaf])).toEqual({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT', failed: [] })
   })
 
   it('leads back to a node above: a level that does not go down', async () => {
-    const leaf = forgedNode(0, [{ key: '', value: directory }, { key: 'a', value: file }])
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key: 'a', value: file },
+    ])
     const inner = forgedNode(1, [{ key: 'a', value: childValue(forger.idOf(leaf), [1, 1, 0, 0, 0]) }])
     const root = forgedNode(1, [{ key: 'a', value: childValue(forger.idOf(inner), [1, 1, 0, 0, 0]) }])
-    expect(await verdict(root, [leaf, inner, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
+    expect(await verdict(root, [leaf, inner, root])).toMatchObject({
+      codes: ['tree-corrupt'],
+      restore: 'KLOSET_TREE_CORRUPT',
+    })
   })
 
   it('is deeper than any', async () => {
@@ -65,19 +77,31 @@ describe('a tree that is not one', () => {
     for (let level = 1; level <= 16; level++) {
       nodes.push(forgedNode(level, [{ key: '', value: childValue(forger.idOf(nodes.at(-1)!), [0, 1, 0, 0, 0]) }]))
     }
-    expect(await verdict(nodes.at(-1)!, nodes)).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
+    expect(await verdict(nodes.at(-1)!, nodes)).toMatchObject({
+      codes: ['tree-corrupt'],
+      restore: 'KLOSET_TREE_CORRUPT',
+    })
   })
 
   it('does not add up to its totals', async () => {
-    const leaf = forgedNode(0, [{ key: '', value: directory }, { key: 'a', value: file }])
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key: 'a', value: file },
+    ])
     const root = forgedNode(1, [{ key: 'a', value: childValue(forger.idOf(leaf), [9_000, 1, 0, 0, 0]) }])
     expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
   })
 
   it('has the same leaf in a second place, where it does not belong', async () => {
-    const leaf = forgedNode(0, [{ key: '', value: directory }, { key: 'a', value: file }])
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key: 'a', value: file },
+    ])
     const child = childValue(forger.idOf(leaf), [1, 1, 0, 0, 0])
-    const root = forgedNode(1, [{ key: 'a', value: child }, { key: 'b', value: child }])
+    const root = forgedNode(1, [
+      { key: 'a', value: child },
+      { key: 'b', value: child },
+    ])
     expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
   })
 
@@ -87,7 +111,10 @@ describe('a tree that is not one', () => {
   })
 
   it.each(['..', 'a/../../b', 'a//b', '/etc/passwd', './a'])('has the path %s, which leads elsewhere', async (key) => {
-    const leaf = forgedNode(0, [{ key: '', value: directory }, { key, value: file }])
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key, value: file },
+    ])
     const { codes, restore, failed } = await verdict(leaf, [leaf])
     expect(codes).toEqual(['tree-corrupt'])
     expect(restore).toBe('done')
@@ -96,7 +123,11 @@ describe('a tree that is not one', () => {
 
   it('has a stat that is damaged: the other entries are there', async () => {
     const bad = leafValue(Uint8Array.of(0, 1), empty)
-    const leaf = forgedNode(0, [{ key: '', value: directory }, { key: 'a', value: file }, { key: 'b', value: bad }])
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key: 'a', value: file },
+      { key: 'b', value: bad },
+    ])
     const { codes } = await verdict(leaf, [leaf])
     expect(codes).toEqual(['tree-corrupt'])
   })
@@ -104,8 +135,10 @@ describe('a tree that is not one', () => {
   it('has files whose chunks the store never had, or of another length', async () => {
     const [good] = (await knownStore(place, plaintext)).snapshots
     const known = fromHex([...good!.files.get('good')!.ids][0]!)
-    const contentOf = (id: Uint8Array, length: number): Bytes => encodeContent({ form: 'extents', extents: [{ id, length }] })
-    const value = (id: Uint8Array, length: number): Bytes => leafValue(encodeStat({ type: 'file', size: length }), contentOf(id, length))
+    const contentOf = (id: Uint8Array, length: number): Bytes =>
+      encodeContent({ form: 'extents', extents: [{ id, length }] })
+    const value = (id: Uint8Array, length: number): Bytes =>
+      leafValue(encodeStat({ type: 'file', size: length }), contentOf(id, length))
     const leaf = forgedNode(0, [
       { key: '', value: directory },
       { key: 'absent', value: value(new Uint8Array(32), 4) },
@@ -120,6 +153,16 @@ describe('a tree that is not one', () => {
     const to = recorder()
     expect((await again.restore(id, to)).failed.map(({ path }) => path).sort()).toEqual(['absent', 'long'])
     expect(to.found.get('right')?.bytes).toHaveLength(4)
+  })
+
+  it('has an extended attribute whose chunks the store never had', async () => {
+    const storedXattrs = { 'user.long': [{ id: new Uint8Array(32), length: 2_000 }] }
+    const value = leafValue(encodeStat({ type: 'file', size: 0, storedXattrs }), empty)
+    const leaf = forgedNode(0, [
+      { key: '', value: directory },
+      { key: 'a', value },
+    ])
+    expect((await verdict(leaf, [leaf])).codes).toEqual(['chunk-missing'])
   })
 
   it('has a list whose lengths lie, and one that is only holes', async () => {

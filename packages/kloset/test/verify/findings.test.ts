@@ -24,7 +24,7 @@ function affected(findings: readonly Finding[], code: string): Record<string, st
   const paths: Record<string, string[]> = {}
   for (const found of findings) {
     if (found.code !== code) continue
-    for (const { snapshot, path } of found.affects ?? []) (paths[snapshot] ??= []).push(path)
+    for (const { snapshot, path } of found.affects ?? []) paths[snapshot] = [...(paths[snapshot] ?? []), path]
   }
   return paths
 }
@@ -68,13 +68,26 @@ describe('what a check finds', () => {
     const findings = await check({})
     expect(codesOf(findings)).toEqual(['chunk-missing', 'pack-missing'])
     expect(affected(findings, 'chunk-missing')).toEqual({ [first]: ['x/a', 'x/b'], [second]: ['x/b'] })
-    expect(findings.find(({ code }) => code === 'pack-missing')).toMatchObject({ level: 'error', object: packWith('x/b') })
+    expect(findings.find(({ code }) => code === 'pack-missing')).toMatchObject({
+      level: 'error',
+      object: packWith('x/b'),
+    })
   })
 
   it('names only files of the snapshots asked for', async () => {
     place.delete(packWith('x/b'))
     expect(affected(await check({ snapshots: [second] }), 'chunk-missing')).toEqual({ [second]: ['x/b'] })
     expect(await outcome(check({ snapshots: ['feed'] }))).toBe('KLOSET_SNAPSHOT_NOT_FOUND')
+  })
+
+  it('looks at what others wrote since the store was opened', async () => {
+    const store = await openAt(place, plaintext)
+    const { snapshot } = await (await openAt(place, plaintext)).backup(sourceWith(files({ n: noise(150, 4) })), host)
+    expect(await findingsOf(store)).toEqual([])
+    place.delete([...place.keys()].filter((name) => name.startsWith('packs/') && !known.packs.has(name))[0]!)
+    expect((await findingsOf(store)).flatMap(({ affects = [] }) => affects.map((each) => each.snapshot))).toEqual([
+      snapshot!.id,
+    ])
   })
 
   it('counts on what is left of a pack that was cut off', async () => {
@@ -147,7 +160,8 @@ describe('what a check finds', () => {
   })
 
   it('reads every pack once in as many rounds as the part needs', async () => {
-    const store = await createAt((place = placeOf()), plaintext)
+    place = placeOf()
+    const store = await createAt(place, plaintext)
     for (let i = 0; i < 12; i++) await store.backup(sourceWith(files({ f: noise(100, i) }), `${i}`), host)
     const names = [...place.keys()].filter((name) => name.startsWith('packs/'))
     for (const name of names) place.set(name, flipped(place.get(name)!, place.get(name)!.length - 30))
@@ -176,7 +190,11 @@ describe('what a check finds', () => {
     const controller = new AbortController()
     const store = await openAt(place, plaintext)
     const reason = new Error('enough')
-    const findings = findingsOf(store, { read: 'all', signal: controller.signal, onProgress: () => controller.abort(reason) })
+    const findings = findingsOf(store, {
+      read: 'all',
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    })
     await expect(findings).rejects.toBe(reason)
     await expect(findingsOf(store, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
   })
@@ -213,23 +231,26 @@ describe('a chunk that is stored twice', () => {
     packs = [...known.packs].flatMap(([name, { class: of }]) => (of === 'data' ? [name] : []))
   })
 
-  it.each(['content', 'header', 'version', 'all'])('is read where it is whole: the other one has damaged %s', async (part) => {
-    expect(packs).toHaveLength(2)
-    for (const pack of packs) {
-      const bytes = place.get(pack)!
-      if (part === 'all') place.delete(pack)
-      else place.set(pack, flipped(bytes, { content: 60, header: 20, version: 5 }[part]!))
-      const findings = await findingsOf(await openAt(place, plaintext))
-      expect(findings.length).toBeGreaterThan(0)
-      expect(codesOf(findings)).not.toContain('chunk-missing')
-      for (const { id } of known.snapshots) {
-        const { found, result } = await restored(await openAt(place, plaintext), id)
-        expect(result.failed).toEqual([])
-        expect(found.get('same')?.bytes).toEqual(noise(150, 1))
+  it.each(['content', 'header', 'version', 'all'])(
+    'is read where it is whole: the other one has damaged %s',
+    async (part) => {
+      expect(packs).toHaveLength(2)
+      for (const pack of packs) {
+        const bytes = place.get(pack)!
+        if (part === 'all') place.delete(pack)
+        else place.set(pack, flipped(bytes, { content: 60, header: 20, version: 5 }[part]!))
+        const findings = await findingsOf(await openAt(place, plaintext))
+        expect(findings.length).toBeGreaterThan(0)
+        expect(codesOf(findings)).not.toContain('chunk-missing')
+        for (const { id } of known.snapshots) {
+          const { found, result } = await restored(await openAt(place, plaintext), id)
+          expect(result.failed).toEqual([])
+          expect(found.get('same')?.bytes).toEqual(noise(150, 1))
+        }
+        place.set(pack, bytes)
       }
-      place.set(pack, bytes)
-    }
-  })
+    },
+  )
 
   it.each(['content', 'header', 'all'])('is read where it is whole, in a worker: damaged %s', async (part) => {
     for (const pack of packs) {

@@ -42,12 +42,16 @@ describe.each(Object.entries(stores))('%s: any one byte', (_, unlock) => {
     }
   })
 
-  it.each(['config', 'keys/', 'epochs/', 'log/', 'checkpoints/', 'index/', 'packs/'])('of %s', async (prefix) => {
-    for (const [name, bytes] of known.place) {
-      if (!name.startsWith(prefix)) continue
-      for (let at = 0; at < bytes.length; at++) await damaged(name, bytes, at)
-    }
-  }, 300_000)
+  it.each(['config', 'keys/', 'epochs/', 'log/', 'checkpoints/', 'index/', 'packs/'])(
+    'of %s',
+    async (prefix) => {
+      for (const [name, bytes] of known.place) {
+        if (!name.startsWith(prefix)) continue
+        for (let at = 0; at < bytes.length; at++) await damaged(name, bytes, at)
+      }
+    },
+    300_000,
+  )
 
   async function damaged(name: string, bytes: Bytes, at: number): Promise<void> {
     const what = `byte ${at} of ${name}`

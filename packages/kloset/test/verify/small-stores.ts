@@ -18,7 +18,10 @@ export async function smallStore(unlock: Unlock): Promise<KnownStore> {
   const before = sourceWith([...common, ...files({ a: 'first', b: noise(400, 1), 'd/list': list, e: '' })], 'r')
   await store.backup([before, steady], { host: 'h', user: 'u' })
   await checkpoint(place)
-  const after = sourceWith([...common, ...files({ a: 'second', b: noise(400, 1), 'd/list': list, n: noise(90, 2) })], 'r')
+  const after = sourceWith(
+    [...common, ...files({ a: 'second', b: noise(400, 1), 'd/list': list, n: noise(90, 2) })],
+    'r',
+  )
   await store.backup([after, steady], { host: 'h', user: 'u' })
   await store.close()
   return knownStore(place, unlock)

@@ -65,9 +65,15 @@ describe.each(Object.entries(stores))('%s', (_, unlock) => {
     await store.info()
     for (const name of names) {
       const bytes = place.get(name)!
-      place.set(name, bytes.map((byte, i) => (i === bytes.length - 20 ? byte ^ 1 : byte)))
+      place.set(
+        name,
+        bytes.map((byte, i) => (i === bytes.length - 20 ? byte ^ 1 : byte)),
+      )
       const findings = await findingsOf(store)
-      expect(findings.map(({ object }) => object), name).toContain(name)
+      expect(
+        findings.map(({ object }) => object),
+        name,
+      ).toContain(name)
       place.set(name, bytes)
     }
   })
