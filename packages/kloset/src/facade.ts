@@ -12,6 +12,7 @@ import type {
 } from './api.js'
 import { backup } from './backup/index.js'
 import type { Call, Destination, Registry, Source } from './connector/index.js'
+import { isKlosetError } from './errors.js'
 import { connectHere } from './open.js'
 import { restore } from './restore/index.js'
 import { matches, type SnapshotContext, StoredSnapshot, selectSnapshot } from './snapshot/index.js'
@@ -66,11 +67,9 @@ export class OpenStore implements Store {
   ): Promise<RestoreResult> {
     const call = this.#call(options.signal)
     const stored = await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
-    const mode = options.dryRun === true ? 'read' : 'create'
-    const destination =
-      typeof to === 'string'
-        ? await this.#registry.destination(to, connectHere(options.options ?? {}, mode, call.signal))
-        : to
+    // Before a folder is made for it.
+    await stored.stored(options.path ?? '')
+    const destination = typeof to === 'string' ? await this.#destination(to, options, call) : to
     return restore(this.#store, stored, destination, options, call)
   }
 
@@ -113,6 +112,16 @@ export class OpenStore implements Store {
     return this.#view(selectSnapshot(this.#store.records, name), call)
   }
 
+  async #destination(to: string, { dryRun, options = {} }: RestoreOptions, call: Call): Promise<Destination> {
+    if (dryRun !== true) return this.#registry.destination(to, connectHere(options, 'create', call.signal))
+    try {
+      return await this.#registry.destination(to, connectHere(options, 'read', call.signal))
+    } catch (error) {
+      if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+      return newPlace
+    }
+  }
+
   #view(record: StoredSnapshot['record'], call: Call): StoredSnapshot {
     const blobs = async (): ReturnType<OpenedStore['blobs']> => {
       this.#requireOpen()
@@ -135,6 +144,19 @@ export class OpenStore implements Store {
 
 function isList<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value)
+}
+
+/** What is not there yet: a dry run writes nothing to it. */
+const newPlace: Destination = {
+  capabilities: {
+    keeps: ['directories', 'symlinks', 'special', 'mode', 'owner', 'mtime', 'birthtime', 'xattrs', 'holes'],
+    order: 'path',
+    concurrency: 1,
+    names: { caseSensitive: true },
+  },
+  async create() {},
+  async write() {},
+  async close() {},
 }
 
 const neverAborted = new AbortController().signal

@@ -8,7 +8,6 @@ import {
   errorsOf,
   expected,
   findings,
-  idsByPack,
   listing,
   longAgo,
   newStore,
