@@ -67,9 +67,10 @@ export class OpenStore implements Store {
   ): Promise<RestoreResult> {
     const call = this.#call(options.signal)
     const stored = await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
+    if (typeof to !== 'string') return restore(this.#store, stored, to, options, call)
     // Before a folder is made for it.
     await stored.stored(options.path ?? '')
-    const destination = typeof to === 'string' ? await this.#destination(to, options, call) : to
+    const destination = await this.#destination(to, options, call)
     return restore(this.#store, stored, destination, options, call)
   }
 
