@@ -28,7 +28,14 @@ export interface EngineOptions {
 /** Something of note that is not an error, about opening or running. */
 export interface Notice {
   readonly type: 'notice'
-  readonly code: 'workers-unavailable' | 'copy-used' | 'index-rebuilt' | 'log-damaged' | 'adopted'
+  readonly code:
+    | 'workers-unavailable'
+    | 'copy-used'
+    | 'index-rebuilt'
+    | 'log-damaged'
+    | 'adopted'
+    | 'parent-damaged'
+    | 'packs-missing'
   readonly message: string
 }
 

@@ -5,7 +5,7 @@ import { isKlosetError } from '../errors.js'
 import { segmentOf } from '../index/index.js'
 import { isReliable } from '../log/index.js'
 import { packObject } from '../pack/index.js'
-import { isPack, readFooter } from '../store/footers.js'
+import { packSizes, readFooter } from '../store/footers.js'
 import { readSegment } from '../store/load-index.js'
 import type { LoadedIndex, OpenedStore } from '../store/opened.js'
 import type { Uploads } from './uploads.js'
@@ -32,10 +32,7 @@ export async function adopt(store: OpenedStore, loaded: LoadedIndex, uploads: Up
     }
   }
   if (orphans.length === 0) return { segments: [], packs: 0 }
-  const sizes = new Map<string, number>()
-  for await (const batch of storage.list('packs/', { ...call, after: undefined })) {
-    for (const { name, size } of batch) if (isPack(name)) sizes.set(name, size)
-  }
+  const sizes = await packSizes(storage, call)
   const { table } = loaded
   const before = [...table.packs()].length
   const segments: string[] = []
@@ -50,7 +47,7 @@ export async function adopt(store: OpenedStore, loaded: LoadedIndex, uploads: Up
       table.add(segment)
       segments.push(name)
     } catch (error) {
-      if (!isKlosetError(error, 'KLOSET_INDEX_CORRUPT') && !isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+      if (!isUnusable(error)) throw error
     }
   }
   await adoptPacks(store, loaded, uploads, sizes, call)
@@ -77,9 +74,15 @@ async function adoptPacks(
             table.add(segmentOf(contents, contents.class))
             uploads.adopt(contents)
           } catch (error) {
-            if (!isKlosetError(error, 'KLOSET_PACK_CORRUPT') && !isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+            if (!isUnusable(error)) throw error
           }
         }),
       ),
   )
+}
+
+/** Whether an object is damaged, gone, or of another version: then it is left where it is. */
+function isUnusable(error: unknown): boolean {
+  const codes = ['KLOSET_INDEX_CORRUPT', 'KLOSET_PACK_CORRUPT', 'KLOSET_VERSION', 'KLOSET_NOT_FOUND'] as const
+  return codes.some((code) => isKlosetError(error, code))
 }

@@ -13,12 +13,13 @@ import {
   type SnapshotRecord,
   type SourceRecord,
 } from '../log/index.js'
-import { PackWriter } from '../pack/index.js'
+import { PackWriter, packObject } from '../pack/index.js'
 import { runtime } from '../runtime/index.js'
 import { postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
 import { hostName, userName } from '../runtime/system.js'
 import { StoredSnapshot } from '../snapshot/index.js'
+import { packSizes } from '../store/footers.js'
 import type { OpenedStore } from '../store/opened.js'
 import { addTotals, type BuiltTree, noTotals, TreeBuilder } from '../tree/index.js'
 import { version } from '../version.js'
@@ -30,7 +31,7 @@ import { BackupReport } from './report.js'
 import { scanHere } from './scan.js'
 import { forgetScan, scanAhead, scanThere } from './scan-ahead.js'
 import { SlotQueue, UnorderedSlots } from './slots.js'
-import { backupSource } from './source.js'
+import { backupSource, ParentDamaged } from './source.js'
 import { Uploads } from './uploads.js'
 import { Workers } from './workers.js'
 
@@ -48,7 +49,12 @@ export async function backup(
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
-    const result = await session.run()
+    const result = await session.run().catch((error: unknown) => {
+      if (!(error instanceof ParentDamaged)) throw error
+      const message = `the last backup of this source is damaged, so everything is read: ${error.message}`
+      options.onEvent?.({ type: 'notice', code: 'parent-damaged', message })
+      return new BackupSession(store, sources, { ...options, parent: null }, call).run()
+    })
     await Promise.all(sources.map((source) => source.settled?.({ snapshot: result.snapshot?.id })))
     return result
   } catch (error) {
@@ -111,14 +117,31 @@ class BackupSession {
       const message = `${adopted.packs} packs that an interrupted backup stored are used`
       this.#report.event({ type: 'notice', code: 'adopted', message })
     }
+    if (this.#stores && this.#options.parent === null) await this.#barLost(loaded.table)
     for (const name of log.state.packs.keys()) if (!isReliable(log.state, name)) loaded.table.bar(fromHex(name))
     try {
       const trees = await this.#storeAll(loaded.table, parents)
       return await this.#commit(host, parents, trees, adopted.segments)
     } catch (error) {
       await this.#uploads.salvage()
+      // What was adopted is part of the store only once the log says so.
+      if (adopted.packs > 0) this.#store.dropIndex()
       throw error
     }
+  }
+
+  /** When everything is read, what packs held that are gone is stored again. */
+  async #barLost(index: IndexTable): Promise<void> {
+    const sizes = await packSizes(this.#store.storage, this.#call)
+    let lost = 0
+    for (const { name, size } of index.packs()) {
+      if (sizes.get(packObject(name)) === size) continue
+      index.bar(name)
+      lost++
+    }
+    if (lost === 0) return
+    const message = `${lost} packs are missing or cut off; what they held is stored again where it still exists`
+    this.#report.event({ type: 'notice', code: 'packs-missing', message })
   }
 
   /** Stores the content of all sources, and their trees. */

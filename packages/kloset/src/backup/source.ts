@@ -1,6 +1,7 @@
 import { compareBytes } from '../bytes/index.js'
 import { compareKeys, type Entry, type Source } from '../connector/index.js'
 import { errorOfPosted } from '../runtime/posted.js'
+import { isDamage } from '../snapshot/readable.js'
 import { type BuiltTree, decodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
 import { sameContent, youngest } from './changed.js'
 import type { Files } from './files.js'
@@ -38,7 +39,7 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
   const { scan, files, slots, report, signal } = options
   const inOrder = options.source.capabilities.order === 'path'
   const parent = options.parent === undefined ? undefined : new TreeCursor(options.parent.tree, options.fetch)
-  await parent?.first()
+  if (parent !== undefined) await ofParent(parent.first())
   for await (const reply of scan) {
     for (const { path, error } of reply.failures) {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
@@ -50,7 +51,7 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       report.found.entries++
       if (parent !== undefined) {
         const wait = inOrder ? seek(parent, view.key) : parent.seek(view.key)
-        if (wait !== undefined) await wait
+        if (wait !== undefined) await ofParent(wait)
       }
       const wait = add(options, parent, view, entry)
       if (wait !== undefined) await wait
@@ -62,6 +63,19 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
   }
   files.send()
   return slots.finish()
+}
+
+/** The tree of the parent cannot be read: then nothing of it is relied on. */
+export class ParentDamaged extends Error {
+  override readonly name = 'ParentDamaged'
+}
+
+async function ofParent(reading: Promise<void>): Promise<void> {
+  try {
+    await reading
+  } catch (error) {
+    throw isDamage(error) ? new ParentDamaged((error as Error).message, { cause: error }) : error
+  }
 }
 
 /** Moves along the parent to this key, or to the first after it. */

@@ -166,7 +166,7 @@ export class CommitLog {
     }
     const from = this.#state.position
     const listed = await listedEntries(this.#place, Math.max(1, from), how)
-    const last = Math.max(0, ...listed.keys())
+    const last = [...listed.keys()].reduce((most, position) => Math.max(most, position), 0)
     if (last < from) this.#damage ??= changed(from, 'it is missing, with all after it')
     for (let first = from + 1; first <= last && this.#damage === undefined; first += window) {
       this.#accept(await readEntries(this.#place, first, Math.min(last, first + window - 1), listed, how))

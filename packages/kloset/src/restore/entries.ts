@@ -38,12 +38,14 @@ export async function* targetsOf(
   path: string,
   names: Destination['capabilities']['names'],
 ): AsyncGenerator<Target | Refused> {
-  const base = await snapshot.stored(path)
+  // The whole of a snapshot is a directory also where the leaf that says so is damaged.
+  const base = path === '' ? { type: 'directory' } : await snapshot.stored(path)
   // A directory's contents go straight into the target, a file under its name.
   const strip = base.type === 'directory' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')))
   const parents = new Parents(names)
   if (base.type !== 'directory') yield* parents.missing('')
-  for await (const { place, entries } of snapshot.rawUnder(path)) {
+  for await (const { place, entries, lost } of snapshot.readableUnder(path)) {
+    if (lost !== undefined) yield lost
     for (const raw of entries) {
       try {
         const inside = checkPath(pathFromBytes(raw.key))
@@ -54,7 +56,7 @@ export async function* targetsOf(
         parents.enter(target)
         yield target
       } catch (error) {
-        yield { path: pathFromBytes(raw.key), error }
+        yield { path: below(place.at, pathFromBytes(raw.key)), error }
       }
     }
   }

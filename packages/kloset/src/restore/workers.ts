@@ -283,7 +283,9 @@ export class WorkerRestore {
     if (file.failed) return
     file.failed = true
     let reason = error
-    if (isKlosetError(error, 'KLOSET_PACK_CORRUPT') || isKlosetError(error, 'KLOSET_NOT_FOUND')) {
+    // A pack of a version that is not known may be a damaged one.
+    const codes = ['KLOSET_PACK_CORRUPT', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION']
+    if (isKlosetError(error) && codes.includes(error.code)) {
       try {
         await this.#fallback(file.target)
         this.#report.done(file.target.path, file.target.stat)

@@ -40,3 +40,12 @@ export function isPack(name: string): boolean {
   const [, folder, hex] = /^packs\/([0-9a-f]{2})\/([0-9a-f]{64})$/.exec(name) ?? []
   return folder !== undefined && hex!.startsWith(folder)
 }
+
+/** The sizes of all packs, by object name. */
+export async function packSizes(storage: Storage, call: Call): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>()
+  for await (const batch of storage.list('packs/', { ...call, after: undefined })) {
+    for (const { name, size } of batch) if (isPack(name)) sizes.set(name, size)
+  }
+  return sizes
+}

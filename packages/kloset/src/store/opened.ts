@@ -101,6 +101,11 @@ export class OpenedStore {
     return jobs
   }
 
+  /** Forgets the index in memory: whoever needs it next reads what the log names. */
+  dropIndex(): void {
+    this.#index = undefined
+  }
+
   async close(): Promise<void> {
     await this.storage.close()
   }

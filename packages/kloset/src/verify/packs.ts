@@ -4,7 +4,7 @@ import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { IndexedPack, IndexTable } from '../index/index.js'
 import { limits, packObject } from '../pack/index.js'
-import { isPack } from '../store/footers.js'
+import { packSizes } from '../store/footers.js'
 import type { OpenedStore } from '../store/opened.js'
 import { finding } from './findings.js'
 import type { Lost } from './lost.js'
@@ -21,10 +21,7 @@ export async function* checkPacks(
   report: CheckReport,
   call: Call,
 ): AsyncGenerator<Finding> {
-  const sizes = new Map<string, number>()
-  for await (const batch of store.storage.list('packs/', { ...call, after: undefined })) {
-    for (const { name, size } of batch) if (isPack(name)) sizes.set(name, size)
-  }
+  const sizes = await packSizes(store.storage, call)
   const present: IndexedPack[] = []
   const indexed = new Set<string>()
   for (const pack of index.packs()) {
