@@ -2,6 +2,7 @@ import pLimit from 'p-limit'
 import type { RestoreOptions, RestoreResult } from '../api.js'
 import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
+import { nextTurn } from '../runtime/system.js'
 import { StoredFile, type StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { type Refused, type Target, targetsOf } from './entries.js'
@@ -55,7 +56,10 @@ async function writeAll(
   call: Call,
 ): Promise<void> {
   let blocked: string | undefined
+  let count = 0
   for await (const item of items) {
+    // Planning is faster than writing, and all on this thread: what is planned already must not wait for the rest.
+    if (++count % turnEvery === 0) await nextTurn()
     call.signal.throwIfAborted()
     if ('error' in item) report.fail(item.path, item.error)
     else if (blocked !== undefined && item.path.startsWith(`${blocked}/`))
@@ -71,6 +75,9 @@ async function writeAll(
   await links?.make((target) => writer.add(target))
   await writer.finish()
 }
+
+/** After how many entries the event loop has a turn. */
+const turnEvery = 256
 
 /** What takes entries, in path order. */
 interface Writer {

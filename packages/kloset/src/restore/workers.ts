@@ -18,6 +18,9 @@ import { type FileState, type Request, Window } from './window.js'
 const windowBytes = 256 * 1024 * 1024
 const windowFiles = 16_384
 
+/** The first window is small, so that writing starts early; each next one has twice as much. */
+const firstWindow = 1 / 16
+
 /** Requests under way for each worker: one being written, one being read. */
 const depth = 2
 
@@ -35,6 +38,7 @@ export class WorkerRestore {
   // Files that were begun and not ended yet.
   readonly #open = new Set<FileState>()
   #window: Window | undefined
+  #share = firstWindow
   #made: Target[] = []
   #running: Promise<void> = Promise.resolve()
   #next = 0
@@ -72,7 +76,7 @@ export class WorkerRestore {
     if (stat.type === 'directory') this.#keepDirectory(target)
     if (content.form === 'none' || (content.form === 'extents' && content.extents.length === 0)) {
       this.#made.push(target)
-      if (this.#made.length >= windowFiles) await this.#run()
+      if (this.#made.length >= windowFiles * this.#share) await this.#run()
       return
     }
     await this.#addFile(target)
@@ -141,7 +145,7 @@ export class WorkerRestore {
       window = open()
     }
     window.complete.add(file)
-    if (window.bytes >= windowBytes || window.files.length >= windowFiles) await this.#run()
+    if (window.bytes >= windowBytes * this.#share || window.files.length >= windowFiles * this.#share) await this.#run()
   }
 
   async *#extents({ content }: Target): AsyncGenerator<PlacedExtent> {
@@ -163,6 +167,7 @@ export class WorkerRestore {
     const made = this.#made
     this.#window = undefined
     this.#made = []
+    this.#share = Math.min(1, 2 * this.#share)
     await this.#running
     this.#running = this.#carryOut(made, window)
     // Thrown by whoever waits next.

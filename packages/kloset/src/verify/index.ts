@@ -6,7 +6,7 @@ import { finding } from './findings.js'
 import { checkFoundation } from './foundation.js'
 import { checkLog } from './log.js'
 import { Lost } from './lost.js'
-import { checkPacks } from './packs.js'
+import { checkPresence, due, readPacks } from './packs.js'
 import { CheckReport } from './report.js'
 import { TreeCheck } from './trees.js'
 
@@ -65,10 +65,29 @@ async function* steps(
     )
   }
   const lost = new Lost(table)
-  yield* checkPacks(store, table, lost, options.read ?? 'structure', report, call)
-  report.phase = 'check'
-  report.entries = 0
-  report.total = undefined
-  const trees = new TreeCheck(blobs, lost, report, call)
+  const present = yield* checkPresence(store, table, lost, call)
+  const read = options.read ?? 'structure'
+  if (read === 'structure') {
+    yield* checkTrees(snapshots, new TreeCheck(blobs, lost, report, call))
+    return
+  }
+  // The workers read packs; meanwhile this thread walks the trees. Only if something turns out lost, it has to walk them again.
+  const quiet = new CheckReport({})
+  const before = lost.count
+  const reading = readPacks(store, table, lost, due(present, read), report, call)
+  const walking = gather(checkTrees(snapshots, new TreeCheck(blobs, lost, quiet, call)))
+  const [ofPacks, ofTrees] = await Promise.all([reading, walking])
+  yield* ofPacks
+  if (lost.count === before) yield* ofTrees
+  else yield* checkTrees(snapshots, new TreeCheck(blobs, lost, quiet, call))
+}
+
+async function* checkTrees(snapshots: readonly StoredSnapshot[], trees: TreeCheck): AsyncGenerator<Finding> {
   for (const snapshot of snapshots) yield* trees.check(snapshot)
+}
+
+async function gather(findings: AsyncIterable<Finding>): Promise<Finding[]> {
+  const gathered: Finding[] = []
+  for await (const each of findings) gathered.push(each)
+  return gathered
 }

@@ -12,8 +12,9 @@ export class Lost {
     this.#index = index
   }
 
-  get isEmpty(): boolean {
-    return this.#frames.size + this.#packs.size + this.#blobs.size === 0
+  /** How much is lost. */
+  get count(): number {
+    return this.#frames.size + this.#packs.size + this.#blobs.size
   }
 
   pack(name: Uint8Array): void {
@@ -32,7 +33,7 @@ export class Lost {
    * How long the blob with this id is where it can still be read; undefined where no place of it is left. Unknown ids count as lost.
    */
   lengthOf(id: Uint8Array): number | undefined {
-    if (this.isEmpty) return this.#index.locate(id)?.length
+    if (this.count === 0) return this.#index.locate(id)?.length
     for (const { frame, length } of this.#index.locateAll(id)) {
       const pack = toHex(frame.pack)
       if (this.#packs.has(pack) || this.#frames.has(`${pack} ${frame.ordinal}`)) continue

@@ -12,15 +12,13 @@ import type { VerifyInit, VerifyMessage } from './messages.js'
 import type { VerifiedPack } from './pack.js'
 import type { CheckReport } from './report.js'
 
-/** Verifies that the packs of the index are there with their sizes; then reads those that `read` asks for. */
-export async function* checkPacks(
+/** Verifies that the packs of the index are there with their sizes; returns those that can be read. */
+export async function* checkPresence(
   store: OpenedStore,
   index: IndexTable,
   lost: Lost,
-  read: NonNullable<CheckOptions['read']>,
-  report: CheckReport,
   call: Call,
-): AsyncGenerator<Finding> {
+): AsyncGenerator<Finding, readonly IndexedPack[]> {
   const sizes = await packSizes(store.storage, call)
   const present: IndexedPack[] = []
   const indexed = new Set<string>()
@@ -45,7 +43,7 @@ export async function* checkPacks(
     const text = `${orphans.length} packs are not part of the index, such as ${orphans[0]}`
     yield finding('orphan-pack', orphans[0]!, text)
   }
-  if (read !== 'structure') yield* readPacks(store, index, lost, due(present, read), report, call)
+  return present
 }
 
 /** Of a pack that was cut off, the frames before its end may still be whole. */
@@ -54,7 +52,7 @@ function loseBeyond({ name, frames }: IndexedPack, size: number, lost: Lost): vo
 }
 
 /** The packs that are read: all, or those whose turn it is by their names. */
-function due(
+export function due(
   packs: readonly IndexedPack[],
   read: Exclude<CheckOptions['read'], undefined | 'structure'>,
 ): IndexedPack[] {
@@ -63,14 +61,15 @@ function due(
   return packs.filter(({ name }) => (name[0]! * 65_536 + name[1]! * 256 + name[2]!) % rounds === read.round % rounds)
 }
 
-async function* readPacks(
+/** Reads packs and verifies everything in them. */
+export async function readPacks(
   store: OpenedStore,
   index: IndexTable,
   lost: Lost,
   packs: readonly IndexedPack[],
   report: CheckReport,
   call: Call,
-): AsyncGenerator<Finding> {
+): Promise<Finding[]> {
   report.phase = 'read'
   report.total = { entries: packs.length, bytes: packs.reduce((sum, { size }) => sum + size, 0) }
   const init: VerifyInit = { material: store.keyring.material, index: index.share() }
@@ -94,7 +93,7 @@ async function* readPacks(
   } finally {
     await jobs.end()
   }
-  yield* found
+  return found
 }
 
 async function readPack(

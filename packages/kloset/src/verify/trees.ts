@@ -2,6 +2,7 @@ import type { Finding } from '../api.js'
 import { equalBytes, toHex } from '../bytes/index.js'
 import { type Call, compareKeys, pathFromBytes } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
+import { nextTurn } from '../runtime/system.js'
 import { below, type Place, type StoredSnapshot, treeOf } from '../snapshot/index.js'
 import type { BlobReader } from '../store/blobs.js'
 import {
@@ -31,6 +32,9 @@ type WholeNodes = Map<
   string,
   Pick<NonNullable<NodeReference['parent']>, 'level' | 'last' | 'totals'> & { first: Uint8Array }
 >
+
+/** After how many nodes the event loop has a turn. */
+const turnEvery = 8
 
 /** At most so many paths are listed with a finding. */
 const mostAffected = 1000
@@ -93,6 +97,7 @@ class PlaceCheck {
   readonly #call: Call
   readonly #fetch: (id: Uint8Array) => Promise<Uint8Array>
   #wrong = 0
+  #nodes = 0
 
   constructor(
     snapshot: StoredSnapshot,
@@ -118,6 +123,8 @@ class PlaceCheck {
     const id = toHex(reference.id)
     if (fits(this.#whole.get(id), reference)) return
     const before = this.#wrong + this.missing.length
+    // Nodes at hand cost no waiting: what else goes on in this thread must not stand still for them.
+    if (++this.#nodes % turnEvery === 0) await nextTurn()
     let node: TreeNode
     try {
       node = await loadNode(this.#fetch, reference)

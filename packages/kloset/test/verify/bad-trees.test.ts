@@ -68,7 +68,8 @@ describe('a tree that is not one', () => {
     const root = forgedNode(1, [{ key: 'a', value: childValue(forger.idOf(inner), [1, 1, 0, 0, 0]) }])
     expect(await verdict(root, [leaf, inner, root])).toMatchObject({
       codes: ['tree-corrupt'],
-      restore: 'KLOSET_TREE_CORRUPT',
+      restore: 'done',
+      failed: ['a'],
     })
   })
 
@@ -89,7 +90,7 @@ describe('a tree that is not one', () => {
       { key: 'a', value: file },
     ])
     const root = forgedNode(1, [{ key: 'a', value: childValue(forger.idOf(leaf), [9_000, 1, 0, 0, 0]) }])
-    expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
+    expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'done', failed: ['a'] })
   })
 
   it('has the same leaf in a second place, where it does not belong', async () => {
@@ -102,7 +103,7 @@ describe('a tree that is not one', () => {
       { key: 'a', value: child },
       { key: 'b', value: child },
     ])
-    expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'KLOSET_TREE_CORRUPT' })
+    expect(await verdict(root, [leaf, root])).toMatchObject({ codes: ['tree-corrupt'], restore: 'done', failed: ['b'] })
   })
 
   it('names a node that the store never had', async () => {

@@ -1,5 +1,11 @@
 import { hostname, userInfo } from 'node:os'
 import process from 'node:process'
+import { setImmediate } from 'node:timers/promises'
+
+/** Resolves when the event loop has had a turn: for loops that otherwise keep answers of workers and storage waiting. */
+export function nextTurn(): Promise<void> {
+  return setImmediate()
+}
 
 /** The machine's name. */
 export function hostName(): string {
