@@ -83,6 +83,7 @@ export class Pool {
       await Promise.all(workers.map((worker) => worker.call(request, [])))
       return workers
     } catch (error) {
+      if (this.#closed) throw error
       if (workers === this.#workers) {
         // Only threads that never answered anything may be threads that cannot be had: anything later is a real failure.
         if (this.size === 0 || workers.some((worker) => worker.answered)) throw error

@@ -24,6 +24,8 @@ export function startThread(
     busy: (yes: boolean) => (yes ? worker.ref() : worker.unref()),
     async stop() {
       worker.removeAllListeners('exit')
+      // Who waits for the end must live to see it.
+      worker.ref()
       await worker.terminate()
     },
   }
