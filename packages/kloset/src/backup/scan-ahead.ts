@@ -7,8 +7,8 @@ import { type EntryView, entryViews } from './records.js'
 import type { Scanned } from './scan.js'
 import type { ScanInit, ScanMessage } from './scan-job.js'
 
-/** How many batches of up to 1,000 entries a worker may be ahead of who takes them: about 10 MB. */
-const mostAhead = 64
+/** How many batches of up to 1,000 entries a worker may be ahead of who takes them: about 5 MB. */
+const mostAhead = 32
 
 /** How many of them are asked for at a time: other work of the worker comes in between. */
 const mostAsked = 3

@@ -42,8 +42,7 @@ const trialSize = 8192
 function hasRepeats(sample: Uint8Array): boolean {
   const middle = sample.length >>> 1
   const places = sample.length <= 2 * trialSize ? [0] : [0, middle]
-  return places.some((from) => {
-    const trial = sample.subarray(from, from + trialSize)
-    return lz4Compress(trial, Math.floor(trial.length * 0.97)) !== undefined
-  })
+  // Copies, both of them first: compressing may grow kernel memory, and the sample may be a view of it, which that detaches.
+  const trials = places.map((from) => sample.slice(from, from + trialSize))
+  return trials.some((trial) => lz4Compress(trial, Math.floor(trial.length * 0.97)) !== undefined)
 }

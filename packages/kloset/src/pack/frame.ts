@@ -43,9 +43,10 @@ function shrink(codec: Codec, from: number, length: number, to: number, worth: n
     table ??= kernel.reserve(kernel.lz4TableSize)
     return kernel.lz4Compress(from, length, to, worth, table)
   }
-  const raw = kernel.heap().subarray(from, from + length)
-  if (!looksCompressible(raw)) return 0
-  const stored = compress(codec, raw)
+  // Anew for each: the probe may grow kernel memory, and that detaches what was a view of it.
+  const raw = (): Uint8Array => kernel.heap().subarray(from, from + length)
+  if (!looksCompressible(raw())) return 0
+  const stored = compress(codec, raw())
   if (stored === undefined || stored.length > worth) return 0
   kernel.heap().set(stored, to)
   return stored.length

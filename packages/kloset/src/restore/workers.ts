@@ -15,11 +15,11 @@ import type { RestoreReport } from './report.js'
 import { type FileState, type Request, Window } from './window.js'
 
 /** So many bytes of files are planned together. */
-const windowBytes = 256 * 1024 * 1024
-const windowFiles = 16_384
+const windowBytes = 128 * 1024 * 1024
+const windowFiles = 8_192
 
 /** The first window is small, so that writing starts early; each next one has twice as much. */
-const firstWindow = 1 / 16
+const firstWindow = 1 / 8
 
 /** Requests under way for each worker: one being written, one being read. */
 const depth = 2

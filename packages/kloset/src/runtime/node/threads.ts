@@ -12,7 +12,8 @@ export function startThread(
   url: URL,
   hear: { response(response: WorkerResponse): void; failure(error: Error): void },
 ): Thread {
-  const worker = new Worker(url)
+  // What is short-lived in a worker is small; V8's default would let it pile up to 48 MB in each.
+  const worker = new Worker(url, { resourceLimits: { maxYoungGenerationSizeMb: 16 } })
   worker.on('message', hear.response)
   worker.on('error', hear.failure)
   worker.on('messageerror', hear.failure)
