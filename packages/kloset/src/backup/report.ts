@@ -1,6 +1,7 @@
 import type { BackupEvent, BackupOptions } from '../api.js'
 import type { FailedEntry, Progress } from '../run.js'
 import type { StoredReply } from './messages.js'
+import { Telling } from './telling.js'
 
 /** How many failed entries are listed; all are counted. */
 export const mostFailed = 10_000
@@ -26,11 +27,11 @@ export class BackupReport {
   readonly found = { entries: 0, bytes: 0 }
   scanned = false
   readonly #options: BackupOptions
-  readonly #started = Date.now()
-  #told = 0
+  readonly #telling: Telling
 
   constructor(options: BackupOptions) {
     this.#options = options
+    this.#telling = new Telling(options)
   }
 
   get wantsEntries(): boolean {
@@ -38,7 +39,7 @@ export class BackupReport {
   }
 
   get elapsed(): number {
-    return Date.now() - this.#started
+    return this.#telling.elapsed
   }
 
   event(event: BackupEvent): void {
@@ -64,12 +65,7 @@ export class BackupReport {
 
   /** Tells the progress, at most ten times a second unless `now`. */
   tell(now = false): void {
-    const { onProgress } = this.#options
-    if (onProgress === undefined) return
-    const time = Date.now()
-    if (!now && time - this.#told < 100) return
-    this.#told = time
-    onProgress({
+    this.#telling.tell(now, () => ({
       phase: this.phase,
       entries: this.entries,
       files: this.files,
@@ -78,7 +74,6 @@ export class BackupReport {
       failed: this.failedCount,
       stored: this.stored,
       current: this.current,
-      elapsed: this.elapsed,
-    })
+    }))
   }
 }

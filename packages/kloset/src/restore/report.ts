@@ -1,5 +1,6 @@
 import type { RestoreEvent, RestoreOptions } from '../api.js'
 import { mostFailed } from '../backup/report.js'
+import { Telling } from '../backup/telling.js'
 import type { Destination, Kept } from '../connector/index.js'
 import type { FailedEntry, Progress } from '../run.js'
 import type { Stat } from '../tree/index.js'
@@ -16,18 +17,18 @@ export class RestoreReport {
   total: Progress['total']
   readonly #options: RestoreOptions
   readonly #keeps: ReadonlySet<Kept>
-  readonly #started = Date.now()
+  readonly #telling: Telling
   // Paths that are followed, and whether they failed.
   readonly #followed = new Map<string, boolean>()
-  #told = 0
 
   constructor(options: RestoreOptions, destination: Destination) {
     this.#options = options
+    this.#telling = new Telling(options)
     this.#keeps = new Set(destination.capabilities.keeps)
   }
 
   get elapsed(): number {
-    return Date.now() - this.#started
+    return this.#telling.elapsed
   }
 
   event(event: RestoreEvent): void {
@@ -87,13 +88,8 @@ export class RestoreReport {
 
   /** Tells the progress, at most ten times a second unless `now`. */
   tell(now = false): void {
-    const { onProgress } = this.#options
-    if (onProgress === undefined) return
-    const time = Date.now()
-    if (!now && time - this.#told < 100) return
-    this.#told = time
     const { files, directories, others, bytes } = this.totals
-    onProgress({
+    this.#telling.tell(now, () => ({
       phase: this.phase,
       entries: files + directories + others,
       files,
@@ -102,8 +98,7 @@ export class RestoreReport {
       failed: this.failedCount,
       stored: this.read,
       current: undefined,
-      elapsed: this.elapsed,
-    })
+    }))
   }
 
   #leave(kind: string): void {

@@ -1,4 +1,5 @@
 import type { CheckOptions } from '../api.js'
+import { Telling } from '../backup/telling.js'
 import type { Progress } from '../run.js'
 
 /** Tells how far a check has come. */
@@ -9,23 +10,16 @@ export class CheckReport {
   bytes = 0
   findings = 0
   total: Progress['total']
-  readonly #options: CheckOptions
-  readonly #started = Date.now()
-  #told = 0
+  readonly #telling: Telling
 
   constructor(options: CheckOptions) {
-    this.#options = options
+    this.#telling = new Telling(options)
   }
 
   /** Tells the progress, at most ten times a second unless `now`. */
   tell(now = false): void {
-    const { onProgress } = this.#options
-    if (onProgress === undefined) return
-    const time = Date.now()
-    if (!now && time - this.#told < 100) return
-    this.#told = time
     const { phase, entries, files, bytes, total, findings } = this
-    onProgress({
+    this.#telling.tell(now, () => ({
       phase,
       entries,
       files,
@@ -34,7 +28,6 @@ export class CheckReport {
       failed: findings,
       stored: bytes,
       current: undefined,
-      elapsed: time - this.#started,
-    })
+    }))
   }
 }
