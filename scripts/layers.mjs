@@ -8,8 +8,19 @@ import { root } from './run.mjs'
 /** The engine's rooms, top to bottom: folders and files of packages/kloset/src. A file imports from its own line or below. */
 export const layers = [
   // What puts the verbs together: the public API and the entry of the workers.
-  ['index.ts', 'open.ts', 'facade.ts', 'engine.ts', 'worker.ts', 'kloset-worker.ts'],
-  ['backup', 'restore', 'verify', 'snapshot'],
+  [
+    'index.ts',
+    'open.ts',
+    'create.ts',
+    'opening.ts',
+    'connect.ts',
+    'copies.ts',
+    'facade.ts',
+    'engine.ts',
+    'worker.ts',
+    'kloset-worker.ts',
+  ],
+  ['backup', 'restore', 'verify', 'sync', 'prune', 'snapshot'],
   ['store'],
   ['tree', 'index', 'log'],
   ['pack'],
@@ -38,8 +49,8 @@ export function violation(file, { specifier, typeOnly }) {
   if (home === undefined) return undefined
   if (specifier.startsWith('.')) {
     const target = posix.join(posix.dirname(file), specifier)
-    // Tests share their helpers, which are not published.
-    if (part === 'test' && /^packages\/[^/]+\/test\//.test(target)) return undefined
+    // Tests share their helpers and the servers they talk to, which are not published.
+    if (part === 'test' && /^(packages\/[^/]+\/test|testing)\//.test(target)) return undefined
     if (!target.startsWith(`${home}/`)) return 'leaves its package: import it by its published name'
     const src = `${home}/src/`
     if (home !== 'packages/kloset' || part !== 'src') return undefined

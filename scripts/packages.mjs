@@ -1,4 +1,5 @@
 // Checks the packages as they would be published: packs each one, looks into the tarball, and uses it as a stranger would.
+import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { output, pnpm, root, run, runQuietly, temporaryFolder } from './run.mjs'
@@ -76,12 +77,25 @@ function useThem() {
   insist(run(process.execPath, ['smoke.js'], { cwd: place }) === 0, 'the smoke program')
   for (const { name, bin: commands } of packages) {
     for (const command of Object.keys(commands ?? {})) {
-      console.log(
-        output(join(place, 'node_modules/.bin', command), ['version'], { cwd: place }).trim(),
-        `(command of ${name})`,
-      )
+      const program = join(place, 'node_modules/.bin', command)
+      console.log(output(program, ['version'], { cwd: place }).trim(), `(command of ${name})`)
+      for (const location of ['sftp://me@127.0.0.1:1/store', 's3://127.0.0.1:1/store'])
+        insist(knocks(program, location), `${command} at ${location}`)
     }
   }
+}
+
+/** Whether the command gets as far as the network with what it was installed with: nothing listens there. */
+function knocks(program, location) {
+  const keys = { AWS_ACCESS_KEY_ID: 'none', AWS_SECRET_ACCESS_KEY: 'none' }
+  const { stdout } = spawnSync(program, ['at', location, 'ls', '--json', '--no-cache'], {
+    encoding: 'utf8',
+    env: { ...process.env, ...keys, KLOSET_PASSPHRASE: 'none', XDG_STATE_HOME: work, HOME: work },
+    shell: process.platform === 'win32',
+  })
+  const { code, message } = JSON.parse(stdout.trim().split('\n').at(-1) || '{}')
+  console.log(`${location}: ${message}`)
+  return code === 'KLOSET_OFFLINE'
 }
 
 function heading(text) {

@@ -1,8 +1,12 @@
-// Runs the tests of every package (see vitest.config.ts) and ends with one plain line that sums them up.
+// Runs the tests of every package (see vitest.config.ts), says which were left out and how to have them, and ends with one plain line that
+// sums them up.
 // Arguments go to vitest: `npm test -- packages/kloset/test/pack` runs a part.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, run, temporaryFolder } from './run.mjs'
+import { howToInstall, install, missing } from './system.mjs'
+
+install()
 
 const report = join(temporaryFolder('kloset-test'), 'report.json')
 const code = run(process.execPath, [
@@ -17,8 +21,16 @@ const { passed, failed, skipped } = count(report)
 // An error outside any test (a worker that crashed, a rejection nobody handled) fails the run too, and must show in the sum.
 const outside = code !== 0 && failed === 0 ? 1 : 0
 if (outside > 0) console.log('\nNo test failed, but vitest reported an error outside of the tests: see above.')
+tellWhatIsMissing()
 console.log(`\n${passed} passed, ${failed + outside} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = code === 0 && failed === 0 ? 0 : 1
+
+function tellWhatIsMissing() {
+  const lacking = missing()
+  if (lacking.length === 0) return
+  console.log('\nTests were left out, because this machine lacks what they need:')
+  for (const { what, packages } of lacking) console.log(`  ${what}: ${howToInstall(packages)}`)
+}
 
 function count(file) {
   // Vitest did not get as far as running anything.

@@ -1,13 +1,18 @@
 // Compiled and run against the packed packages by scripts/packages.mjs.
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { fs } from '@kloset/connector-fs'
+import { s3 } from '@kloset/connector-s3'
+import { sftp } from '@kloset/connector-sftp'
 import { createStore, type Store } from 'kloset'
 
 const work = mkdtempSync('smoke-')
 mkdirSync(`${work}/source`)
 writeFileSync(`${work}/source/hello.txt`, 'Hello, stranger.\n')
 
-const store: Store = await createStore(`${work}/store`, { unlock: { passphrase: 'a secret' }, connectors: [fs] })
+const store: Store = await createStore(`${work}/store`, {
+  unlock: { passphrase: 'a secret' },
+  connectors: [fs, s3, sftp],
+})
 const { snapshot } = await store.backup(`${work}/source`)
 if (snapshot === undefined) throw new Error('no snapshot')
 for await (const finding of store.check({ read: 'all' })) throw new Error(finding.message)
