@@ -1,0 +1,267 @@
+import { readFile } from 'node:fs/promises'
+import { type Context, KlosetError } from 'kloset/connector'
+import type { AnyAuthMethod, AuthenticationType, BaseAgent, IdentityCallback, ParsedKey } from 'ssh2'
+import { type Login, type Target, usualIdentities } from '../config/target.js'
+import type { Ssh2 } from './ssh2.js'
+
+/** Asks a person for something that is not shown. */
+export type AskSecret = (message: string) => Promise<string | undefined>
+
+/** Something to log in with, and what it is called when it did not help. */
+interface Attempt {
+  readonly method: AnyAuthMethod
+  readonly called: string
+}
+
+/**
+ * Logs in: with the key files that were named, the agent, the usual key files and a password, in this order, as far as the server takes
+ * each. A key file with a passphrase that is not known yet comes after the agent, which may hold the same key; for it and for a password a person
+ * is asked only when nothing else is left.
+ */
+export class LoginAttempts {
+  /** What was tried in vain, for the message. */
+  readonly tried: string[] = []
+  /** What the server takes, as far as it said. */
+  offered: readonly AuthenticationType[] | undefined
+  readonly #ssh2: Ssh2
+  readonly #target: Target
+  readonly #secrets: Secrets
+  readonly #ask: AskSecret | undefined
+  readonly #attempts: AsyncGenerator<Attempt>
+
+  constructor(ssh2: Ssh2, target: Target, secrets: Secrets, ask: AskSecret | undefined) {
+    this.#ssh2 = ssh2
+    this.#target = target
+    this.#secrets = secrets
+    this.#ask = ask
+    this.#attempts = this.#all()
+  }
+
+  /** The next thing to try, or false where nothing is left. */
+  async next(offered: readonly AuthenticationType[] | null): Promise<AnyAuthMethod | false> {
+    if (offered) this.offered = offered
+    const { done, value } = await this.#attempts.next()
+    if (done) return false
+    if (value.called !== '') this.tried.push(value.called)
+    return value.method
+  }
+
+  /** Why nobody was let in. */
+  failure(cause: unknown): KlosetError {
+    const { user, where } = this.#target
+    const tried = this.tried.length === 0 ? 'there was nothing to try' : `tried: ${this.tried.join(', ')}`
+    const offers = this.offered === undefined ? '' : `; the server takes: ${this.offered.join(', ')}`
+    return new KlosetError('KLOSET_DENIED', `${where} does not let ${user} in (${tried}${offers})`, {
+      hint: 'Check the user, and that the public key is in ~/.ssh/authorized_keys on the server; name the private key by the option identity.',
+      context: { server: where, user },
+      cause,
+    })
+  }
+
+  async *#all(): AsyncGenerator<Attempt> {
+    const { identities, agent } = this.#target.login
+    const files = (identities ?? usualIdentities).map(
+      (file) => new KeyFile(this.#ssh2, file, this.#target.login, this.#secrets),
+    )
+    if (identities !== undefined) for (const file of files) yield* this.#withKey(await file.open())
+    if (agent !== undefined && this.#takes('publickey'))
+      yield this.#attempt({ type: 'agent', agent: await this.#agent(agent) }, 'the SSH agent')
+    if (identities === undefined) for (const file of files) yield* this.#withKey(await file.open())
+    // Nobody should be asked for what the server does not take. It tells with whatever it refuses, be it nothing at all.
+    if (this.offered === undefined) yield this.#attempt({ type: 'none' }, '')
+    if (this.#takes('publickey')) for (const file of files) yield* this.#withKey(await file.openAsking(this.#ask))
+    yield* this.#withPassword()
+  }
+
+  *#withKey(found: FoundKey | undefined): Generator<Attempt> {
+    if (!found) return
+    if (found.key === undefined) this.tried.push(found.called)
+    else if (this.#takes('publickey')) yield this.#attempt({ type: 'publickey', key: found.key }, found.called)
+  }
+
+  async *#withPassword(): AsyncGenerator<Attempt> {
+    const known = this.#secrets.password ?? this.#target.login.password
+    const tried = known !== undefined && this.#takes('password')
+    if (tried) yield this.#attempt({ type: 'password', password: known }, 'the password')
+    // After a password was accepted and did not suffice, it is not what the server asks for next.
+    const answer = tried ? undefined : known
+    if (this.#takes('keyboard-interactive') && (answer !== undefined || this.#ask)) {
+      yield this.#attempt({ type: 'keyboard-interactive', prompt: this.#answering(answer) }, 'answers to its questions')
+    }
+    // As often as OpenSSH.
+    for (let times = 0; known === undefined && times < 3 && this.#takes('password'); times++) {
+      const { user, where } = this.#target
+      const password = await this.#ask?.(`The password of ${user} on ${where}`)
+      if (password === undefined) return
+      this.#secrets.password = password
+      yield this.#attempt({ type: 'password', password }, 'a password that was typed')
+      // It was not the right one: what connects later asks again.
+      this.#secrets.password = undefined
+    }
+  }
+
+  /** Questions whose answers are not shown are answered with the password, once; the rest by a person. */
+  #answering(password: string | undefined): Prompter {
+    let left = password
+    return (_name, instructions, _language, prompts, finish) => {
+      const answer = async (): Promise<string[]> => {
+        const answers: string[] = []
+        for (const { prompt, echo } of prompts) {
+          const known = echo ? undefined : left
+          if (known !== undefined) left = undefined
+          const question = [instructions, prompt].filter((text) => text !== '').join(' ')
+          answers.push(known ?? (await this.#ask?.(`${this.#target.where} asks: ${question}`)) ?? '')
+        }
+        return answers
+      }
+      answer().then(finish, () => finish([]))
+    }
+  }
+
+  #takes(method: AuthenticationType): boolean {
+    return this.offered === undefined || this.offered.includes(method)
+  }
+
+  #attempt(method: Unnamed, called: string): Attempt {
+    return { method: { ...method, username: this.#target.user } as AnyAuthMethod, called }
+  }
+
+  /** The agent, or of its keys those that were named: servers hang up after a few that they do not know. */
+  async #agent(socket: string): Promise<BaseAgent | string> {
+    const { identities, onlyIdentities } = this.#target.login
+    if (!onlyIdentities || identities === undefined || process.platform === 'win32') return socket
+    const wanted = (await Promise.all(identities.map((file) => publicKey(this.#ssh2, file)))).filter(
+      (key) => key !== undefined,
+    )
+    class Chosen extends this.#ssh2.OpenSSHAgent {
+      override getIdentities(told: IdentityCallback<ParsedKey>): void {
+        super.getIdentities((error, keys) => {
+          // This agent gives parsed keys, which the type leaves open.
+          const chosen = (keys as ParsedKey[] | undefined)?.filter((key) =>
+            wanted.some((one) => one.equals(key.getPublicSSH())),
+          )
+          told(error, chosen)
+        })
+      }
+    }
+    return new Chosen(socket)
+  }
+}
+
+/** Secrets that a person typed, kept for the connections that follow. */
+export interface Secrets {
+  password: string | undefined
+  readonly passphrases: Map<string, string>
+}
+
+/** Asks for secrets by way of the context; undefined where nobody is there. */
+export function secretsFrom(context: Pick<Context, 'ask'>): AskSecret | undefined {
+  if (!context.ask) return undefined
+  return async (message) => {
+    const answer = await context.ask!({ kind: 'secret', message })
+    return typeof answer === 'string' ? answer : undefined
+  }
+}
+
+type Unnamed = AnyAuthMethod extends infer M ? (M extends AnyAuthMethod ? Omit<M, 'username'> : never) : never
+type Prompter = Extract<AnyAuthMethod, { type: 'keyboard-interactive' }>['prompt']
+
+interface FoundKey {
+  readonly called: string
+  /** Undefined where it cannot be used. */
+  readonly key: ParsedKey | undefined
+}
+
+/** A file with a private key, which may need a passphrase. */
+class KeyFile {
+  readonly #ssh2: Ssh2
+  readonly #path: string
+  readonly #login: Login
+  readonly #secrets: Secrets
+  #locked = false
+
+  constructor(ssh2: Ssh2, path: string, login: Login, secrets: Secrets) {
+    this.#ssh2 = ssh2
+    this.#path = path
+    this.#login = login
+    this.#secrets = secrets
+  }
+
+  /** The key, where it is there and needs nobody's help. */
+  async open(): Promise<FoundKey | undefined> {
+    const text = await this.#read()
+    if (text === undefined) return undefined
+    const bare = this.#parse(text, undefined)
+    if (!(bare instanceof Error)) return this.#found(bare)
+    // Named for the agent, which holds the private part.
+    if (publicOnly(this.#ssh2, text)) return undefined
+    if (!/passphrase/i.test(bare.message)) throw this.#unusable(bare)
+    const passphrase = this.#secrets.passphrases.get(this.#path) ?? this.#login.passphrase
+    if (passphrase === undefined) {
+      this.#locked = true
+      return undefined
+    }
+    const key = this.#parse(text, passphrase)
+    if (!(key instanceof Error)) return this.#found(key)
+    if (this.#login.explicit) throw this.#unusable(key)
+    return { called: `${this.#path} (its passphrase is another one)`, key: undefined }
+  }
+
+  /** The key, where `open` found that it needs a passphrase and a person knows it. */
+  async openAsking(ask: AskSecret | undefined): Promise<FoundKey | undefined> {
+    const text = this.#locked ? await this.#read() : undefined
+    if (text === undefined) return undefined
+    for (let times = 0; times < 3; times++) {
+      const passphrase = await ask?.(`The passphrase of the key ${this.#path}`)
+      if (passphrase === undefined) return { called: `${this.#path} (it has a passphrase)`, key: undefined }
+      const key = this.#parse(text, passphrase)
+      if (key instanceof Error) continue
+      this.#secrets.passphrases.set(this.#path, passphrase)
+      return this.#found(key)
+    }
+    return { called: `${this.#path} (its passphrase is another one)`, key: undefined }
+  }
+
+  #parse(text: Buffer, passphrase: string | undefined): ParsedKey | Error {
+    const parsed = this.#ssh2.utils.parseKey(text, passphrase) as ParsedKey | ParsedKey[] | Error
+    const key = Array.isArray(parsed) ? parsed[0]! : parsed
+    if (key instanceof Error || key.isPrivateKey()) return key
+    return new Error('it is a public key')
+  }
+
+  #found(key: ParsedKey): FoundKey {
+    return { called: this.#path, key }
+  }
+
+  async #read(): Promise<Buffer | undefined> {
+    try {
+      return await readFile(this.#path)
+    } catch (cause) {
+      if (!this.#login.explicit) return undefined
+      const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'KLOSET_NOT_FOUND' : 'KLOSET_DENIED'
+      throw new KlosetError(code, `cannot read the key ${this.#path}`, { context: { path: this.#path }, cause })
+    }
+  }
+
+  #unusable(cause: Error): KlosetError {
+    return new KlosetError('KLOSET_DENIED', `cannot use the key ${this.#path}: ${cause.message}`, {
+      hint: 'It must be a private key of OpenSSH, PEM or PuTTY; its passphrase is the option identity-passphrase.',
+      context: { path: this.#path },
+      cause,
+    })
+  }
+}
+
+function publicOnly(ssh2: Ssh2, text: Buffer): boolean {
+  const parsed = ssh2.utils.parseKey(text)
+  return !(parsed instanceof Error) && !(Array.isArray(parsed) ? parsed[0]! : parsed).isPrivateKey()
+}
+
+/** The public part of a key file: what lies beside it, or it itself. */
+async function publicKey(ssh2: Ssh2, file: string): Promise<Buffer | undefined> {
+  for (const path of [`${file}.pub`, file]) {
+    const parsed = ssh2.utils.parseKey(await readFile(path).catch(() => '')) as ParsedKey | Error
+    if (!(parsed instanceof Error) && !Array.isArray(parsed)) return parsed.getPublicSSH()
+  }
+  return undefined
+}
