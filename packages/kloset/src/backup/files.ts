@@ -8,7 +8,7 @@ import type { PostedError } from '../runtime/jobs.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import { decodeStat, encodeStat, ListBuilder, type ListBuilderOptions, noContent } from '../tree/index.js'
 import { addChunks, chunkLength, contentOf, emptyContent, lengthOfChunks } from './content.js'
-import type { StoredReply } from './messages.js'
+import type { CutReply, StoredReply } from './messages.js'
 import { Pieces } from './pieces.js'
 import { type EntryView, entryOf, RecordWriter } from './records.js'
 import type { BackupReport } from './report.js'
@@ -119,7 +119,7 @@ export class Files {
     }
     try {
       for (let from = 0, done = false; !done && error === undefined; ) {
-        const cut = await workers.cut({ op: 'cut', source: number, record, from, budget: cutBudget })
+        const cut = await workers.ask<CutReply>({ op: 'cut', source: number, record, from, budget: cutBudget })
         done = cut.done
         error ??= cut.error
         for (const lengths of groups(cut.lengths)) {

@@ -1,18 +1,10 @@
-import type { BackupOptions, BackupResult, Totals } from '../api.js'
+import type { BackupOptions, BackupResult, Notice, Totals } from '../api.js'
 import { type Bytes, fromHex, toHex } from '../bytes/index.js'
 import { bestCodec, type Codec } from '../compress/index.js'
 import type { Call, Source } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
-import {
-  type EntryDraft,
-  emptyState,
-  entryObject,
-  isReliable,
-  type LogState,
-  type SnapshotRecord,
-  type SourceRecord,
-} from '../log/index.js'
+import { entryObject, type Following, isReliable, type SnapshotRecord, type SourceRecord } from '../log/index.js'
 import { PackWriter, packObject } from '../pack/index.js'
 import { runtime } from '../runtime/index.js'
 import { postedModule } from '../runtime/jobs.js'
@@ -23,7 +15,8 @@ import { packSizes } from '../store/footers.js'
 import type { OpenedStore } from '../store/opened.js'
 import { addTotals, type BuiltTree, noTotals, TreeBuilder } from '../tree/index.js'
 import { version } from '../version.js'
-import { adopt } from './adopt.js'
+import { type Adopted, adopt } from './adopt.js'
+import { commitSnapshot, TakenAway } from './commit.js'
 import { Files } from './files.js'
 import type { BackupInit, StoredReply } from './messages.js'
 import { type Parent, parentOf } from './parent.js'
@@ -35,9 +28,6 @@ import { backupSource, ParentDamaged } from './source.js'
 import { Uploads } from './uploads.js'
 import { Workers } from './workers.js'
 
-/** A checkpoint is written when so many entries came since the last one. */
-const checkpointEvery = 64
-
 /** Backs up sources into one new snapshot. */
 export async function backup(
   store: OpenedStore,
@@ -45,16 +35,10 @@ export async function backup(
   options: BackupOptions,
   call: Call,
 ): Promise<BackupResult> {
-  const session = new BackupSession(store, sources, options, call)
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
-    const result = await session.run().catch((error: unknown) => {
-      if (!(error instanceof ParentDamaged)) throw error
-      const message = `the last backup of this source is damaged, so everything is read: ${error.message}`
-      options.onEvent?.({ type: 'notice', code: 'parent-damaged', message })
-      return new BackupSession(store, sources, { ...options, parent: null }, call).run()
-    })
+    const result = await backUp(store, sources, options, call)
     await Promise.all(sources.map((source) => source.settled?.({ snapshot: result.snapshot?.id })))
     return result
   } catch (error) {
@@ -62,6 +46,50 @@ export async function backup(
     await Promise.allSettled(sources.map((source) => source.settled?.({ snapshot: undefined })))
     throw error
   }
+}
+
+/** Tries until a backup ends in a commit: what it relied on may be pruned meanwhile, or turn out to be damaged. */
+async function backUp(
+  store: OpenedStore,
+  sources: readonly Source[],
+  options: BackupOptions,
+  call: Call,
+): Promise<BackupResult> {
+  let again = options
+  for (let attempt = 1; ; attempt++) {
+    const session = new BackupSession(store, sources, again, call)
+    try {
+      return await session.run(attempt > 1)
+    } catch (error) {
+      if (!isRepeatable(error, sources) || attempt === mostAttempts) throw error
+      await store.log.refresh(call)
+      const forgotten = !session.parents.every((id) => store.log.state.snapshots.has(id))
+      const damaged = error instanceof ParentDamaged && !forgotten
+      const { parent: _, ...others } = again
+      if (damaged) again = { ...others, parent: null }
+      else if (forgotten && typeof again.parent === 'string') again = others
+      options.onEvent?.({ type: 'notice', ...(damaged ? parentDamaged(error) : prunedMeanwhile) })
+    }
+  }
+}
+
+/** More would mean that somebody prunes without end. */
+const mostAttempts = 10
+
+/** Whether a backup can start over. What comes in order, such as the output of a program, comes only once. */
+function isRepeatable(error: unknown, sources: readonly Source[]): boolean {
+  if (error instanceof ParentDamaged) return true
+  return error instanceof TakenAway && sources.every(({ capabilities }) => capabilities.access !== 'in-order')
+}
+
+function parentDamaged(error: Error): Pick<Notice, 'code' | 'message'> {
+  const message = `the last backup of this source is damaged, so everything is read: ${error.message}`
+  return { code: 'parent-damaged', message }
+}
+
+const prunedMeanwhile: Pick<Notice, 'code' | 'message'> = {
+  code: 'pruned-meanwhile',
+  message: 'something this backup relied on was pruned while it was running; it starts over with what it has stored',
 }
 
 /** One backup, from the first look at the log to the commit. */
@@ -74,7 +102,7 @@ class BackupSession {
   readonly #uploads: Uploads
   readonly #claims = new SessionTable(1 << 16)
   readonly #started = new Date()
-  #since: LogState = emptyState
+  #parents: readonly (Parent | undefined)[] = []
   #workers: Workers | undefined
 
   constructor(store: OpenedStore, sources: readonly Source[], options: BackupOptions, call: Call) {
@@ -89,6 +117,7 @@ class BackupSession {
       call.signal,
       (object, size) => this.#report.put(object, size),
       (memory) => this.#workers?.recycle(memory),
+      store.cache,
     )
   }
 
@@ -96,36 +125,57 @@ class BackupSession {
     return this.#options.dryRun !== true
   }
 
-  async run(): Promise<BackupResult> {
+  /** Ids of the snapshots it compares with. */
+  get parents(): readonly string[] {
+    return this.#parents.flatMap((parent) => parent?.snapshot ?? [])
+  }
+
+  /** `again`: an earlier try left something that can be used. */
+  async run(again: boolean): Promise<BackupResult> {
     const { log } = this.#store
-    await log.refresh(this.#call)
+    await log.refresh(this.#call, again ? 0 : freshEnough)
     if (this.#stores) this.#store.requireWritable()
-    this.#since = log.state
+    const following = log.follow()
+    try {
+      return await this.#run(following, again)
+    } finally {
+      following.end()
+    }
+  }
+
+  async #run(following: Following, again: boolean): Promise<BackupResult> {
+    const { state } = this.#store.log
     const loaded = await this.#store.loaded()
     const host = this.#options.host ?? hostName()
     const parents = this.#sources.map((source) => parentOf(this.#store.records, source, host, this.#options.parent))
+    this.#parents = parents
     if (typeof this.#options.parent === 'string' && parents.every((parent) => parent === undefined)) {
       throw new KlosetError('KLOSET_SNAPSHOT_NOT_FOUND', `snapshot ${this.#options.parent} has none of these sources`, {
         context: { snapshot: this.#options.parent },
         hint: 'Give a snapshot of the same folders, or leave the parent out: the latest that fits is found by itself.',
       })
     }
-    const adopted = this.#stores
+    const { cache } = this.#store
+    const mayFind = this.#stores && (again || cache === undefined || cache.unfinished || loaded.bad.length > 0)
+    const adopted: Adopted = mayFind
       ? await adopt(this.#store, loaded, this.#uploads, this.#call)
-      : { segments: [], packs: 0 }
-    if (adopted.packs > 0) {
-      const message = `${adopted.packs} packs that an interrupted backup stored are used`
+      : { segments: [], packs: new Set() }
+    if (adopted.packs.size > 0) {
+      const message = `${adopted.packs.size} packs that an interrupted backup stored are used`
       this.#report.event({ type: 'notice', code: 'adopted', message })
     }
     if (this.#stores && this.#options.parent === null) await this.#barLost(loaded.table)
-    for (const name of log.state.packs.keys()) if (!isReliable(log.state, name)) loaded.table.bar(fromHex(name))
+    for (const name of state.packs.keys()) if (!isReliable(state, name)) loaded.table.bar(fromHex(name))
+    if (this.#stores && cache !== undefined) cache.unfinished = true
     try {
       const trees = await this.#storeAll(loaded.table, parents)
-      return await this.#commit(host, parents, trees, adopted.segments)
+      const result = await this.#commit(host, trees, adopted, following, loaded.table)
+      if (this.#stores && cache !== undefined) cache.unfinished = false
+      return result
     } catch (error) {
       await this.#uploads.salvage()
       // What was adopted is part of the store only once the log says so.
-      if (adopted.packs > 0) this.#store.dropIndex()
+      if (adopted.packs.size > 0) this.#store.dropIndex()
       throw error
     }
   }
@@ -273,9 +323,10 @@ class BackupSession {
 
   async #commit(
     host: string,
-    parents: readonly (Parent | undefined)[],
     trees: readonly BuiltTree[],
-    adopted: readonly string[],
+    adopted: Adopted,
+    following: Following,
+    table: IndexTable,
   ): Promise<BackupResult> {
     const report = this.#report
     report.phase = 'commit'
@@ -287,17 +338,21 @@ class BackupSession {
     const totals: Totals = sources.reduce((sum, source) => addTotals(sum, source.totals), noTotals)
     let snapshot: StoredSnapshot | undefined
     if (this.#stores) {
-      const record = this.#record(host, parents, sources)
+      const record = this.#record(host, sources)
       this.#call.signal.throwIfAborted()
-      const content = { kind: 'snapshot', snapshot: record } as const
-      const draft: EntryDraft = { content, segmentsAdded: [...adopted, ...this.#uploads.segments] }
-      const reconsider = (now: LogState): EntryDraft => {
-        stillThere(this.#since, now, parents)
-        return draft
-      }
-      const entry = await this.#store.log.append(draft, { ...this.#call, since: this.#since.position, reconsider })
+      const entry = await commitSnapshot(
+        this.#store,
+        {
+          record,
+          segments: [...adopted.segments, ...this.#uploads.segments],
+          packs: new Set([...adopted.packs, ...this.#uploads.packs]),
+          parents: this.parents,
+          following,
+          table,
+        },
+        this.#call,
+      )
       report.put(entryObject(entry.position), entry.size)
-      await this.#checkpoint()
       snapshot = new StoredSnapshot(record, {
         storeId: this.#store.id,
         call: this.#call,
@@ -323,16 +378,9 @@ class BackupSession {
     }
   }
 
-  /** Saves whoever opens the store next from reading a long log. What was committed is not undone where this fails. */
-  async #checkpoint(): Promise<void> {
-    const { log } = this.#store
-    if (log.sinceCheckpoint < checkpointEvery) return
-    await log.checkpoint(this.#call).catch(() => undefined)
-  }
-
-  #record(host: string, parents: readonly (Parent | undefined)[], sources: readonly SourceRecord[]): SnapshotRecord {
+  #record(host: string, sources: readonly SourceRecord[]): SnapshotRecord {
     const { name, tags = [], user = userName() } = this.#options
-    const parent = parents.find((each) => each !== undefined)?.snapshot
+    const [parent] = this.parents
     const report = this.#report
     return {
       id: toHex(runtime.randomBytes(16)),
@@ -351,16 +399,5 @@ class BackupSession {
   }
 }
 
-/**
- * What came into the log since this backup looked at it must not have taken away what it relies on: its parents, whose unchanged
- * parts were not walked, and the packs it found chunks in (protocol rules 5 and 6).
- */
-function stillThere(before: LogState, now: LogState, parents: readonly (Parent | undefined)[]): void {
-  const forgotten = parents.some((parent) => parent !== undefined && !now.snapshots.has(parent.snapshot))
-  const condemned = [...now.packs.keys()].some((name) => isReliable(before, name) && !isReliable(now, name))
-  if (!forgotten && !condemned) return
-  throw new KlosetError('KLOSET_BUSY', 'what this backup relies on was forgotten or pruned while it was running', {
-    retry: 'later',
-    hint: 'Run the backup again: what it stored is used, so it will be quick.',
-  })
-}
+/** A look at the log that is no older, in milliseconds, serves a backup as well as a new one: what came since shows at the commit. */
+const freshEnough = 5_000

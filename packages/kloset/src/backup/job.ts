@@ -1,14 +1,12 @@
-import { type Bytes, ByteWriter } from '../bytes/index.js'
+import type { Bytes } from '../bytes/index.js'
 import type { Entry, WorkerFile, WorkerSide } from '../connector/index.js'
-import { createKeyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
-import { IndexTable, SessionTable } from '../index/index.js'
 import { type Kernels, kernels } from '../kernels/index.js'
-import { PackWriter } from '../pack/index.js'
 import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 import type { Job, JobReply, PostedError } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
-import type { BackupInit, BackupMessage, CutReply, FileResult, PostedPack, StoredReply } from './messages.js'
+import { ChunkSink } from './chunk-sink.js'
+import type { BackupInit, BackupMessage, CutReply, FileResult } from './messages.js'
 import { entryOf, entryViews } from './records.js'
 
 /** Makes the part of a backup that runs in each worker. `load` imports a connector's worker module. */
@@ -30,42 +28,21 @@ class BackupJob implements Job {
   readonly #init: BackupInit
   readonly #sides: readonly (WorkerSide | undefined)[]
   readonly #kernels: Kernels = kernels()
-  readonly #known: IndexTable
-  readonly #session: SessionTable
-  readonly #packs: PackWriter
-  readonly #fixed: Region
+  readonly #sink: ChunkSink
+  readonly #gear: Region
   readonly #window: Region
-  readonly #sealed: PostedPack[] = []
-  readonly #spare: ArrayBuffer[] = []
-  readonly #chunks = new ByteWriter(64 * 1024)
-  #source = -1
-  #addedChunks = 0
-  #addedBytes = 0
 
   constructor(init: BackupInit, sides: readonly (WorkerSide | undefined)[]) {
     this.#init = init
     this.#sides = sides
-    const keyring = createKeyring(init.material)
-    this.#known = IndexTable.join(init.known)
-    this.#session = SessionTable.join(init.session)
-    this.#packs = new PackWriter({
-      keyring,
-      class: 'data',
-      packSize: init.packSize,
-      frameSize: init.frameSize,
-      codec: init.codec,
-      onPack: (pack) => this.#sealed.push(pack),
-      spare: () => this.#spare.pop(),
-    })
-    this.#fixed = takeRegion(gearLength + 64)
+    this.#sink = new ChunkSink(init)
+    this.#gear = takeRegion(gearLength)
     this.#window = takeRegion(Math.max(2 * init.sizes.max, 4 * 1024 * 1024))
-    const heap = this.#kernels.heap()
-    heap.set(keyring.gear, this.#fixed.at)
-    heap.set(keyring.chunkKey, this.#fixed.at + gearLength)
+    this.#kernels.heap().set(this.#sink.keyring.gear, this.#gear.at)
   }
 
   handle(message: BackupMessage): JobReply {
-    if (message.spare !== undefined) this.#spare.push(message.spare)
+    if (message.spare !== undefined) this.#sink.spare(message.spare)
     switch (message.op) {
       case 'files':
         return this.#files(message.source, message.records)
@@ -76,28 +53,28 @@ class BackupJob implements Job {
       case 'blobs':
         return this.#blobs(message.source, message.bytes, message.lengths)
       case 'session':
-        this.#session.refresh(message.session)
+        this.#sink.refresh(message.session)
         return { value: undefined }
       case 'flush':
-        if (this.#init.store) this.#packs.flush()
-        return this.#stored([])
+        this.#sink.flush()
+        return this.#sink.reply([])
       default:
         throw new TypeError(`unknown request ${(message satisfies never as BackupMessage).op}`)
     }
   }
 
   end(): void {
-    this.#packs.release()
-    giveRegion(this.#fixed)
+    this.#sink.release()
+    giveRegion(this.#gear)
     giveRegion(this.#window)
   }
 
   #files(source: number, records: Bytes): JobReply {
-    this.#enter(source)
+    this.#sink.enter(source)
     const side = this.#side(source)
     const files: FileResult[] = []
     for (const view of entryViews(records)) {
-      const before = this.#chunks.length
+      const before = this.#sink.taken
       let error: unknown
       try {
         this.#file(side, entryOf(view))
@@ -105,18 +82,18 @@ class BackupJob implements Job {
         error = thrown
       }
       files.push({
-        chunks: (this.#chunks.length - before) / chunkLength,
+        chunks: (this.#sink.taken - before) / chunkLength,
         error: error === undefined ? undefined : postedError(error),
       })
     }
-    return this.#stored(files)
+    return this.#sink.reply(files)
   }
 
   /** Reads one file whole. One that changes meanwhile is read once more; then what was read stays, with the error. */
   #file(side: WorkerSide, entry: Entry): void {
-    const start = this.#chunks.length
+    const start = this.#sink.taken
     for (let attempt = 1; ; attempt++) {
-      this.#chunks.truncate(start)
+      this.#sink.untake(start)
       const file = side.open!(entry)
       try {
         const size = entry.size ?? Number.POSITIVE_INFINITY
@@ -134,13 +111,13 @@ class BackupJob implements Job {
 
   /** Files up to this size are one chunk, which is read where the open frame ends. */
   get #inPlace(): number {
-    return Math.min(this.#init.sizes.min, this.#packs.gathers)
+    return Math.min(this.#init.sizes.min, this.#sink.packs.gathers)
   }
 
   #readInPlace(file: WorkerFile, size: number): number {
-    const at = this.#packs.space(size)
+    const at = this.#sink.packs.space(size)
     const read = file.read(this.#kernels.heap().subarray(at, at + size), 0)
-    if (read > 0) this.#chunk(at, read)
+    if (read > 0) this.#sink.chunk(at, read)
     return read
   }
 
@@ -148,9 +125,9 @@ class BackupJob implements Job {
     const { min, normal, max } = this.#init.sizes
     let offset = 0
     this.#windowed(file, (at, length, end) => {
-      const cut = this.#kernels.cut(this.#fixed.at, at, length, min, normal, max)
+      const cut = this.#kernels.cut(this.#gear.at, at, length, min, normal, max)
       if (cut === length && length < max && !end) return 0
-      this.#chunk(at, cut)
+      this.#sink.chunk(at, cut)
       offset += cut
       return cut
     })
@@ -205,7 +182,7 @@ class BackupJob implements Job {
       this.#windowed(
         file,
         (at, length, end) => {
-          const cut = this.#kernels.cut(this.#fixed.at, at, length, min, normal, max)
+          const cut = this.#kernels.cut(this.#gear.at, at, length, min, normal, max)
           if (cut === length && length < max && !end) return 0
           lengths.push(cut)
           cutBytes += cut
@@ -222,7 +199,7 @@ class BackupJob implements Job {
   }
 
   #range(source: number, record: Bytes, from: number, lengths: Uint32Array): JobReply {
-    this.#enter(source)
+    this.#sink.enter(source)
     const [view] = entryViews(record)
     const entry = entryOf(view!)
     const file = this.#side(source).open!(entry)
@@ -232,69 +209,32 @@ class BackupJob implements Job {
         const at = this.#window.at
         const read = file.read(this.#kernels.heap().subarray(at, at + length), offset)
         if (read < length) throw changed(entry.path)
-        this.#chunk(at, length)
+        this.#sink.chunk(at, length)
         offset += length
       }
       const error = file.changed() === false ? undefined : postedError(changed(entry.path))
-      return this.#stored([{ chunks: lengths.length, error }])
+      return this.#sink.reply([{ chunks: lengths.length, error }])
     } catch (error) {
-      return this.#stored([{ chunks: this.#chunks.length / chunkLength, error: postedError(error) }])
+      return this.#sink.reply([{ chunks: this.#sink.taken / chunkLength, error: postedError(error) }])
     } finally {
       file.close()
     }
   }
 
   #blobs(source: number, bytes: Bytes, lengths: Uint32Array): JobReply {
-    this.#enter(source)
+    this.#sink.enter(source)
     let from = 0
     for (const length of lengths) {
-      const gathered = length <= this.#packs.gathers
-      const at = gathered ? this.#packs.space(length) : this.#window.at
-      this.#kernels.heap().set(bytes.subarray(from, from + length), at)
-      this.#chunk(at, length)
+      this.#sink.bytes(bytes.subarray(from, from + length), this.#window.at)
       from += length
     }
-    return this.#stored([])
-  }
-
-  /** Takes the chunk at `at`: it becomes part of the file at hand, and of a pack unless the store has it. */
-  #chunk(at: number, length: number): void {
-    const key = this.#fixed.at + gearLength
-    const id = key + 32
-    this.#kernels.hash(key, at, length, id)
-    const heap = this.#kernels.heap()
-    this.#chunks.bytes(heap.subarray(id, id + 32))
-    this.#chunks.u32(length)
-    if (this.#known.has(heap, id) || !this.#session.claim(heap, id)) return
-    this.#addedChunks++
-    this.#addedBytes += length
-    if (this.#init.store) this.#packs.add(heap, id, at, length)
-  }
-
-  /** Frames never mix sources. */
-  #enter(source: number): void {
-    if (this.#source !== source) this.#packs.closeFrame()
-    this.#source = source
+    return this.#sink.reply([])
   }
 
   #side(source: number): WorkerSide {
     const side = this.#sides[source]
     if (side === undefined) throw new TypeError(`source ${source} has no worker module`)
     return side
-  }
-
-  #stored(files: readonly FileResult[]): JobReply {
-    const packs = this.#sealed.splice(0)
-    const value: StoredReply = {
-      files,
-      chunks: this.#chunks.finish(),
-      packs,
-      added: { chunks: this.#addedChunks, bytes: this.#addedBytes },
-    }
-    this.#chunks.clear()
-    this.#addedChunks = 0
-    this.#addedBytes = 0
-    return { value, transfer: [value.chunks.buffer, ...packs.map((pack) => pack.file.buffer)] }
   }
 }
 

@@ -1,23 +1,14 @@
 import type { Bytes } from '../bytes/index.js'
 import type { ChunkSizes } from '../chunk/index.js'
-import type { Codec } from '../compress/index.js'
-import type { KeyMaterial } from '../crypto/index.js'
-import type { SharedIndex, SharedSession } from '../index/index.js'
+import type { SharedSession } from '../index/index.js'
 import type { PostedError, PostedModule } from '../runtime/jobs.js'
+import type { SinkInit } from './chunk-sink.js'
 
 /** What a backup's job in each worker starts from. */
-export interface BackupInit {
-  readonly material: KeyMaterial
+export interface BackupInit extends SinkInit {
   readonly sizes: ChunkSizes
-  readonly frameSize: number
-  readonly packSize: number
-  readonly codec: Codec
-  readonly known: SharedIndex
-  readonly session: SharedSession
   /** A module for each source that has one. */
   readonly modules: readonly (PostedModule | undefined)[]
-  /** Whether packs are made; a dry run only counts. */
-  readonly store: boolean
 }
 
 /** What the job is asked; with it may come memory of packs that are stored by now. */

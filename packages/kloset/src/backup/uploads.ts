@@ -1,8 +1,10 @@
 import pLimit from 'p-limit'
+import { toHex } from '../bytes/index.js'
 import type { Storage } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
 import { SegmentBuilder } from '../index/index.js'
 import { packObject } from '../pack/index.js'
+import type { StoreCache } from '../store/cache/index.js'
 import type { FooterContents } from '../store/footers.js'
 import type { PostedPack } from './messages.js'
 
@@ -21,6 +23,8 @@ const segmentRecords = 262_144
  */
 export class Uploads {
   readonly segments: string[] = []
+  /** Names of the packs, adopted ones included, in hexadecimal digits. */
+  readonly packs: Set<string> = new Set()
   stored = 0
   objects = 0
   readonly #storage: Storage
@@ -28,6 +32,7 @@ export class Uploads {
   readonly #signal: AbortSignal
   readonly #told: (object: string, size: number) => void
   readonly #free: (memory: ArrayBuffer) => void
+  readonly #cache: StoreCache | undefined
   readonly #limit: ReturnType<typeof pLimit>
   readonly #segmentLimit = pLimit(1)
   readonly #builders: Record<'data' | 'metadata', SegmentBuilder>
@@ -45,18 +50,21 @@ export class Uploads {
     signal: AbortSignal,
     told: (object: string, size: number) => void,
     free: (memory: ArrayBuffer) => void,
+    cache?: StoreCache | undefined,
   ) {
     this.#storage = storage
     this.#keyring = keyring
     this.#signal = signal
     this.#told = told
     this.#free = free
+    this.#cache = cache
     this.#limit = pLimit(Math.max(1, Math.min(8, storage.capabilities.concurrency)))
     this.#builders = { data: new SegmentBuilder(keyring, 'data'), metadata: new SegmentBuilder(keyring, 'metadata') }
   }
 
   /** Starts putting a pack. */
   add(pack: PostedPack): void {
+    this.packs.add(toHex(pack.name))
     this.#waiting += pack.file.length
     const isFirst = this.#mark === undefined
     this.#mark ??= this.#putMark(pack)
@@ -82,6 +90,7 @@ export class Uploads {
 
   /** Takes a pack that is stored already and that no segment names. */
   adopt(pack: FooterContents): void {
+    this.packs.add(toHex(pack.name))
     this.#builders[pack.class].add(pack)
   }
 
@@ -142,6 +151,8 @@ export class Uploads {
 
   async #put(name: string, body: PostedPack['file'], tier: 'hot' | 'cold'): Promise<void> {
     await this.#storage.put(name, body, { signal: neverAborted, ifAbsent: false, tier })
+    // What the next backup reads: it need not come back from the storage.
+    if (tier === 'hot') this.#cache?.keep(name, body)
     this.stored += body.length
     this.objects++
     this.#told(name, body.length)

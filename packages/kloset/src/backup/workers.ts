@@ -1,12 +1,12 @@
 import type { SharedSession } from '../index/index.js'
 import type { JobSet } from '../runtime/pool.js'
-import type { BackupMessage, BackupRequest, CutReply, StoredReply } from './messages.js'
+import type { BackupRequest, StoredReply } from './messages.js'
 
 /** How many requests a worker has waiting, besides the one at hand: enough that it never waits for the main thread. */
 const depth = 2
 
-/** Hands work to the workers of a backup, first come, first served. */
-export class Workers {
+/** Hands work to the workers of a backup or synchronization, first come, first served. */
+export class Workers<Request extends object = BackupRequest> {
   readonly #start: () => Promise<JobSet>
   #jobs: Promise<JobSet> | undefined
   readonly size: number
@@ -31,17 +31,17 @@ export class Workers {
     this.#spare.push(memory)
   }
 
-  /** Finds cut points of a large file. */
-  async cut(request: Extract<BackupRequest, { op: 'cut' }>): Promise<CutReply> {
-    return (await this.#call(request, [])) as CutReply
+  /** Asks what stores nothing, such as where to cut a large file, of the worker that is free first. */
+  async ask<Reply>(request: Request, transfer: readonly ArrayBuffer[] = []): Promise<Reply> {
+    return (await this.#call(request, transfer)) as Reply
   }
 
   /** Stores what a message says, on the worker that is free first. */
-  async store(
-    request: Extract<BackupRequest, { op: 'files' | 'range' | 'blobs' }>,
+  async store<Reply extends StoredReply = StoredReply>(
+    request: Request,
     transfer: readonly ArrayBuffer[],
-  ): Promise<StoredReply> {
-    const reply = (await this.#call(request, transfer)) as StoredReply
+  ): Promise<Reply> {
+    const reply = (await this.#call(request, transfer)) as Reply
     this.#stored(reply)
     return reply
   }
@@ -74,7 +74,7 @@ export class Workers {
     this.#release(await this.#reserve())
   }
 
-  async #call(request: BackupRequest, transfer: readonly ArrayBuffer[]): Promise<unknown> {
+  async #call(request: Request, transfer: readonly ArrayBuffer[]): Promise<unknown> {
     const worker = await this.#reserve()
     try {
       const spare = this.#spare.pop()
@@ -85,7 +85,7 @@ export class Workers {
     }
   }
 
-  async #ask(worker: number, message: BackupMessage, transfer: readonly ArrayBuffer[] = []): Promise<unknown> {
+  async #ask(worker: number, message: object, transfer: readonly ArrayBuffer[] = []): Promise<unknown> {
     this.#jobs ??= this.#start()
     return (await this.#jobs).call(worker, message, transfer)
   }

@@ -1,3 +1,4 @@
+export { type Changes, changesIn, type Standing, standingOf } from './changes.js'
 export { decodeCheckpoint, encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
 export type { EntryContent, EntryKind } from './content.js'
 export {
@@ -9,7 +10,7 @@ export {
   type LogEntry,
   mostEntryBytes,
 } from './entry.js'
-export { type AppendOptions, CommitLog, type LogOptions } from './log.js'
+export { type AppendOptions, CommitLog, checkpointEvery, type Following, type LogOptions } from './log.js'
 export { checkpointObject, entryObject, positionOf } from './names.js'
 export { type Replayed, replay } from './replay.js'
 export type { SnapshotRecord, SourceRecord, TotalsRecord } from './snapshot-record.js'

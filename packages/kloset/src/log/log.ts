@@ -5,8 +5,16 @@ import { isKlosetError, KlosetError } from '../errors.js'
 import { runtime } from '../runtime/index.js'
 import { encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
 import { corruptEntry, decodeEntry, type EntryDraft, encodeEntry, type LogEntry } from './entry.js'
-import { checkpointObject, entryObject } from './names.js'
-import { type LogPlace, listedEntries, newestCheckpoint, readEntries, readEntry } from './reading.js'
+import { checkpointObject, entryObject, exclusiveObject } from './names.js'
+import {
+  type ListedEntry,
+  type LogPlace,
+  listedEntries,
+  newestCheckpoint,
+  readEntries,
+  readEntry,
+  readListed,
+} from './reading.js'
 import { replay } from './replay.js'
 import { emptyState, type LogState } from './state.js'
 
@@ -16,8 +24,21 @@ export interface LogOptions extends LogPlace, Call {
   readonly writer: Bytes
   /** The newest entry this client saw earlier: shows a store that was rolled back or forked. */
   readonly remembered?: { readonly position: number; readonly hash: Uint8Array } | undefined
+  /** The state at an earlier look: where the log still has the entry that it is of, nothing before that is read. */
+  readonly known?: LogState | undefined
   /** How long to wait before each further try of a put whose outcome is not known, in milliseconds. */
   readonly delays?: readonly number[]
+  /** Nobody else writes meanwhile: then a storage that cannot tell who was first will do. */
+  readonly exclusive?: boolean | undefined
+}
+
+/** The entries that came since a moment, by whichever call they were read. */
+export interface Following {
+  /** What was known at that moment. */
+  readonly since: LogState
+  readonly entries: readonly LogEntry[]
+  /** Gathers no more. */
+  end(): void
 }
 
 /** How an entry is appended. */
@@ -37,18 +58,29 @@ export class CommitLog {
   readonly #writer: Bytes
   readonly #remembered: NonNullable<LogOptions['remembered']>
   readonly #delays: readonly number[]
+  readonly #exclusive: boolean
   // One call at a time reads on or puts: both depend on the head.
   readonly #turn = pLimit(1)
   readonly #followers = new Set<LogEntry[]>()
   #state: LogState = emptyState
   #damage: KlosetError | undefined
   #doubt: KlosetError | undefined
+  // Whoever cannot rely on put-if-absent looks whether somebody else wrote, which only a listing tells.
+  readonly #listsEntries: boolean
+  // Entries of which the plain name is missing yet, by position.
+  readonly #bare = new Map<number, string>()
+  #readAt = 0
   #checkpoint = 0
   #damagedCheckpoints: readonly KlosetError[] = []
+  #sawHead = Date.now()
+  #told: ((newest: LogEntry) => void) | undefined
 
-  private constructor({ storage, keyring, writer, remembered, delays = [200, 1_000, 5_000, 20_000] }: LogOptions) {
+  private constructor(options: LogOptions) {
+    const { storage, keyring, writer, remembered, delays = [200, 1_000, 5_000, 20_000], exclusive = false } = options
     this.#place = { storage, keyring }
     this.#writer = writer
+    this.#exclusive = exclusive
+    this.#listsEntries = exclusive && !storage.capabilities.putIfAbsent && storage.capabilities.list
     this.#remembered = remembered ?? { position: 0, hash: emptyState.hash }
     this.#delays = delays
   }
@@ -59,11 +91,14 @@ export class CommitLog {
    */
   static async open(options: LogOptions): Promise<CommitLog> {
     const log = new CommitLog(options)
-    const { signal } = options
-    if (options.storage.capabilities.list) await log.#openListed({ signal })
-    else await log.#readOn({ signal })
+    const { signal, known } = options
+    if (known === undefined || !(await log.#openKnown(known, { signal }))) {
+      if (options.storage.capabilities.list) await log.#openListed({ signal })
+      else await log.#readOn({ signal })
+    }
     const head = log.#state.position
-    if (head < log.#remembered.position) log.#doubt ??= changed(head + 1, 'it was there before, and is not now')
+    // What cannot be used for damage was not taken back.
+    if (log.#damage === undefined && head < log.#remembered.position) log.#doubt ??= gone(head + 1)
     return log
   }
 
@@ -80,6 +115,16 @@ export class CommitLog {
     return this.#damage ?? this.#doubt
   }
 
+  /** Whether it is not the log that is remembered: KLOSET_LOG_CHANGED. */
+  get doubt(): KlosetError | undefined {
+    return this.#doubt
+  }
+
+  /** Calls `told` with the newest entry whenever the log has moved on. */
+  watch(told: (newest: LogEntry) => void): void {
+    this.#told = told
+  }
+
   /** Checkpoints newer than the one used, which could not be read. They do no harm. */
   get damagedCheckpoints(): readonly KlosetError[] {
     return this.#damagedCheckpoints
@@ -90,9 +135,17 @@ export class CommitLog {
     return this.#state.position - this.#checkpoint
   }
 
-  /** Reads the entries that came since; gives them. */
-  async refresh({ signal }: Call): Promise<readonly LogEntry[]> {
+  /** Reads the entries that came since; gives them. Not again where that was done less than `freshness` milliseconds ago. */
+  async refresh({ signal }: Call, freshness = 0): Promise<readonly LogEntry[]> {
+    if (Date.now() - this.#readAt < freshness) return []
     return this.#following((seen) => this.#turn(() => this.#readOn({ signal })).then(() => seen))
+  }
+
+  /** Gathers the entries that come from now on. */
+  follow(): Following {
+    const entries: LogEntry[] = []
+    this.#followers.add(entries)
+    return { since: this.#state, entries, end: () => void this.#followers.delete(entries) }
   }
 
   /** Why nothing can be appended, if nothing can. */
@@ -105,9 +158,9 @@ export class CommitLog {
       })
     }
     if (!capabilities.write) return new KlosetError('KLOSET_READ_ONLY', `${location} cannot be written to`)
-    if (capabilities.putIfAbsent) return undefined
+    if (capabilities.putIfAbsent || (this.#exclusive && capabilities.list)) return undefined
     return new KlosetError('KLOSET_UNSUPPORTED', `${location} cannot tell which of two writers was first`, {
-      hint: 'Restoring works. To back up, put the store on a storage with conditional writes.',
+      hint: 'Restoring works. To write, promise that nobody else does meanwhile (`exclusive`), or use a storage with conditional writes.',
     })
   }
 
@@ -119,18 +172,21 @@ export class CommitLog {
     // The same for every try: by it an entry is recognised that was put although nobody said so (protocol rule 7).
     const nonce = runtime.randomBytes(16)
     return this.#following(async (seen) => {
-      let current = draft
-      let considered = since
-      for (let failures = 0; ; ) {
-        const { done, failure } = await this.#turn(() => this.#tryAppend(current, nonce, considered, seen, { signal }))
+      let attempt: Attempt = { draft, nonce, considered: since, doubtful: false, sealed: undefined }
+      for (let failures = 0, losses = 0; ; ) {
+        const { done, failure } = await this.#turn(() => this.#tryAppend(attempt, seen, { signal }))
         if (done !== undefined) return done
         signal.throwIfAborted()
         if (this.refusal !== undefined) throw this.refusal
         if (failure === undefined) {
-          considered = this.#state.position
-          current = await reconsider(this.#state)
+          // Writers that lost to the same one would go on in step.
+          if (++losses > 1) await pause(Math.random() * Math.min(10 * losses, longestJitter), signal)
+          const considered = this.#state.position
+          const again = await reconsider(this.#state)
+          attempt = { draft: again, nonce, considered, doubtful: attempt.doubtful, sealed: undefined }
           continue
         }
+        attempt.doubtful = true
         const delay = isHopeless(failure) ? undefined : this.#delays[failures++]
         if (delay === undefined) return this.#foundAfterAll(nonce, seen, failure, { signal })
         await pause(delay, signal)
@@ -154,6 +210,25 @@ export class CommitLog {
     return true
   }
 
+  /**
+   * Goes on from a state that is known, if the log still has the entry that it is of. What came after that is not read yet: every verb
+   * begins with it.
+   */
+  async #openKnown(known: LogState, how: Call): Promise<boolean> {
+    const { position } = this.#remembered
+    if (known.position === 0) return position === 0
+    // A state that is newer than what is remembered says nothing about the entries between the two.
+    if (this.#listsEntries || (position > 0 && known.position > position)) return false
+    const entry = await readEntry(this.#place, known.position, how)
+    if (entry === undefined || isKlosetError(entry) || !equalBytes(entry.hash, known.hash)) return false
+    this.#state = known
+    // Whoever passed the last multiple of this wrote one, as far as can be told without asking.
+    this.#checkpoint = known.position - (known.position % checkpointEvery)
+    this.#compare(known)
+    if (known.position < position) await this.#readOn(how)
+    return true
+  }
+
   async #openListed(how: Call): Promise<void> {
     // Protocol rule 16: from what is remembered to the head the chain is verified, which a newer checkpoint would skip.
     const most = this.#remembered.position === 0 ? Number.POSITIVE_INFINITY : this.#remembered.position
@@ -164,23 +239,64 @@ export class CommitLog {
       this.#checkpoint = state.position
       this.#compare(state)
     }
+    await this.#readListed(how)
+  }
+
+  /** Reads the entries that are listed after the newest one. */
+  async #readListed(how: Call): Promise<void> {
     const from = this.#state.position
+    const started = Date.now()
     const listed = await listedEntries(this.#place, Math.max(1, from), how)
     const last = [...listed.keys()].reduce((most, position) => Math.max(most, position), 0)
     if (last < from) this.#damage ??= changed(from, 'it is missing, with all after it')
+    const newest = listed.get(from)
+    if (newest?.rival !== undefined || newest?.twin !== undefined) await this.#compareNewest(newest, how)
+    for (const [position, { object }] of listed) {
+      if (object !== entryObject(position)) this.#bare.set(position, object)
+    }
     for (let first = from + 1; first <= last && this.#damage === undefined; first += window) {
-      this.#accept(await readEntries(this.#place, first, Math.min(last, first + window - 1), listed, how))
+      const positions = Array.from({ length: Math.min(window, last - first + 1) }, (_, i) => first + i)
+      this.#accept(await readEntries(this.#place, positions, listed, how))
+    }
+    this.#readAt = started
+  }
+
+  /** The newest entry has several names. All must be of the entry that was read. */
+  async #compareNewest(listed: ListedEntry, how: Call): Promise<void> {
+    const { position, hash } = this.#state
+    const entry = await readListed(this.#place, position, listed, how)
+    if (isKlosetError(entry)) this.#damage ??= entry
+    else if (!equalBytes(entry.hash, hash)) this.#doubt ??= other(position)
+  }
+
+  /** Gives plain names to entries that a writer left without: by those others find them who do not list. */
+  async #nameBare(how: Call): Promise<void> {
+    const { storage } = this.#place
+    const { putIfAbsent } = storage.capabilities
+    for (const [position, object] of this.#bare) {
+      if ((await storage.stat(entryObject(position), how)) === undefined) {
+        const bytes = new Uint8Array(await storage.get(object, { ...how, range: undefined }))
+        await storage.put(entryObject(position), bytes, { ...how, ifAbsent: putIfAbsent, tier: 'hot' })
+      }
+      this.#bare.delete(position)
     }
   }
 
   /** Reads entries after the newest one until there is none, more at once the more there are. */
   async #readOn(how: Call): Promise<void> {
-    for (let width = 1; this.#damage === undefined; width = Math.min(window, 2 * width)) {
+    if (this.#listsEntries) return this.#readListed(how)
+    const started = Date.now()
+    await this.#lookAgain(how)
+    const limit = pLimit(Math.max(1, Math.min(64, this.#place.storage.capabilities.concurrency)))
+    for (let width = 1; this.damage === undefined; width = Math.min(window, 2 * width)) {
       const first = this.#state.position + 1
-      const read = await Promise.all(Array.from({ length: width }, (_, i) => readEntry(this.#place, first + i, how)))
+      const read = await Promise.all(
+        Array.from({ length: width }, (_, i) => limit(() => readEntry(this.#place, first + i, how))),
+      )
       const end = read.indexOf(undefined)
       this.#accept((end < 0 ? read : read.slice(0, end)) as (LogEntry | KlosetError)[])
       if (end < 0) continue
+      this.#readAt = started
       if (read.every((entry, i) => i < end || entry === undefined)) return
       // Either both were put while these were read, or one was lost: once a later entry is there, this one must be.
       const missing = first + end
@@ -190,34 +306,65 @@ export class CommitLog {
     }
   }
 
-  /** One try: reads on, and puts the entry unless it is there already or the log has moved on since it was considered. */
-  async #tryAppend(
-    draft: EntryDraft,
-    nonce: Bytes,
-    considered: number,
-    seen: readonly LogEntry[],
-    how: Call,
-  ): Promise<Try> {
+  /**
+   * A log that ends earlier than it did is not seen by reading on, and an entry put after the end that is known would be put beyond the
+   * end that there is. So the newest entry is looked at again where that was not done for a while.
+   */
+  async #lookAgain(how: Call): Promise<void> {
+    const { position, hash } = this.#state
+    // A listing shows it by itself.
+    if (
+      position === 0 ||
+      this.#listsEntries ||
+      this.damage !== undefined ||
+      Date.now() - this.#sawHead < lookAgainAfter
+    )
+      return
+    const entry = await readEntry(this.#place, position, how)
+    if (entry === undefined) this.#doubt ??= gone(position)
+    else if (isKlosetError(entry)) this.#damage ??= entry
+    else if (!equalBytes(entry.hash, hash)) this.#doubt ??= other(position)
+    this.#sawHead = Date.now()
+  }
+
+  /**
+   * One try: puts the entry, unless it is there already or the log has moved on since it was considered. That the position after the
+   * newest entry was free proves that nothing came in between, so the log is read first only where an earlier put may have been
+   * applied unnoticed, or where the storage cannot tell.
+   */
+  async #tryAppend(attempt: Attempt, seen: readonly LogEntry[], how: Call): Promise<Try> {
+    const { storage, keyring } = this.#place
+    const { putIfAbsent } = storage.capabilities
+    const { nonce } = attempt
     try {
-      await this.#readOn(how)
+      if (attempt.doubtful || !putIfAbsent) await this.#readOn(how)
+      else await this.#lookAgain(how)
+      if (this.refusal === undefined) await this.#nameBare(how)
       const own = ownOf(seen, nonce)
       if (own !== undefined) return { done: own }
-      if (this.refusal !== undefined || this.#state.position !== considered) return {}
+      if (this.refusal !== undefined || this.#state.position !== attempt.considered) return {}
     } catch (failure) {
       return { failure }
     }
-    const { storage, keyring } = this.#place
     const position = this.#state.position + 1
     const place = { position, previous: this.#state.hash, nonce, writer: this.#writer, time: Date.now() }
-    const bytes = encodeEntry(keyring, place, draft)
+    // The same bytes each time: without put-if-absent a late one would otherwise change what was stored.
+    attempt.sealed ??= encodeEntry(keyring, place, attempt.draft)
+    const object = entryObject(position)
     try {
-      const outcome = await storage.put(entryObject(position), bytes, { ...how, ifAbsent: true, tier: 'hot' })
+      if (!putIfAbsent) {
+        await storage.put(exclusiveObject(position, nonce), attempt.sealed, { ...how, ifAbsent: false, tier: 'hot' })
+        // Somebody broke the promise that nobody else writes: now it shows, and nothing is overwritten.
+        if ((await storage.stat(object, how)) !== undefined) return await this.#afterLoss(position, nonce, seen, how)
+      }
+      const outcome = await storage.put(object, attempt.sealed, { ...how, ifAbsent: putIfAbsent, tier: 'hot' })
       if (outcome === 'exists') return await this.#afterLoss(position, nonce, seen, how)
     } catch (failure) {
       return { failure }
     }
-    const entry = decodeEntry(keyring, position, bytes)
+    const entry = decodeEntry(keyring, position, attempt.sealed)
     this.#accept([entry])
+    this.#readAt = Date.now()
     return { done: entry }
   }
 
@@ -241,17 +388,22 @@ export class CommitLog {
 
   #accept(entries: readonly (LogEntry | KlosetError)[]): void {
     const { state, damage } = replay(entries, this.#state)
+    let newest: LogEntry | undefined
     for (const entry of entries.slice(0, state.position - this.#state.position)) {
       this.#compare(entry as LogEntry)
       for (const seen of this.#followers) seen.push(entry as LogEntry)
+      newest = entry as LogEntry
     }
     this.#state = state
     this.#damage ??= damage
+    if (newest === undefined) return
+    this.#sawHead = Date.now()
+    if (this.#doubt === undefined) this.#told?.(newest)
   }
 
   #compare({ position, hash }: { readonly position: number; readonly hash: Bytes }): void {
     if (position !== this.#remembered.position || equalBytes(hash, this.#remembered.hash)) return
-    this.#doubt ??= changed(position, 'it is another one than before')
+    this.#doubt ??= other(position)
   }
 
   /** Runs `act` with a list that every entry read meanwhile is added to, by whichever call. */
@@ -266,14 +418,34 @@ export class CommitLog {
   }
 }
 
+/** An entry on its way into the log. */
+interface Attempt {
+  readonly draft: EntryDraft
+  readonly nonce: Bytes
+  /** Position of the state that the draft fits. */
+  readonly considered: number
+  /** Whether an earlier put may have been applied, or may yet be. */
+  doubtful: boolean
+  sealed: Bytes | undefined
+}
+
 /** What came of one try: an entry, a failure that says nothing about it, or neither: the log has moved on. */
 interface Try {
   readonly done?: LogEntry
   readonly failure?: unknown
 }
 
+/** Milliseconds. */
+const longestJitter = 200
+
 /** How many entries are read at once. */
 const window = 256
+
+/** Writers leave a checkpoint about every so many entries. */
+export const checkpointEvery = 64
+
+/** After so many milliseconds it is looked whether the newest entry is still there. */
+const lookAgainAfter = 60_000
 
 /** Whether trying again cannot help: the storage said no, and did not fail halfway. */
 function isHopeless(failure: unknown): boolean {
@@ -288,6 +460,25 @@ function ownOf(seen: readonly LogEntry[], nonce: Bytes): LogEntry | undefined {
 
 function changed(position: number, how: string): KlosetError {
   return corruptEntry(position, new MalformedError(how))
+}
+
+function gone(position: number): KlosetError {
+  return notRemembered(position, 'was there before and is not now')
+}
+
+function other(position: number): KlosetError {
+  return notRemembered(position, 'is another one than before')
+}
+
+function notRemembered(position: number, how: string): KlosetError {
+  return new KlosetError(
+    'KLOSET_LOG_CHANGED',
+    `The log of the store went back or was forked: entry ${position} ${how}`,
+    {
+      hint: 'Somebody may have put an older copy of the store in its place. Nothing is written to it until it is opened anew.',
+      context: { position },
+    },
+  )
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -108,7 +108,9 @@ class Replaying implements LogState {
   }
 
   #addSnapshot({ position, hash, time, privateBytes }: LogEntry, record: LoggedSnapshot['record']): void {
-    if (this.snapshots.has(record.id) || this.forgotten.has(record.id)) return
+    if (this.snapshots.has(record.id)) return
+    // A synchronization that was told to brings back what was forgotten, all of it stored anew where need be.
+    this.forgotten.delete(record.id)
     this.snapshots.set(record.id, { position, hash, time, record, json: privateBytes })
   }
 

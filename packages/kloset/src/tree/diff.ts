@@ -2,7 +2,15 @@ import { equalBytes } from '../bytes/index.js'
 import { compareKeys } from '../connector/paths.js'
 import { type RawEntry, rawEntry } from './find.js'
 import type { TreeNode } from './node.js'
-import { childReference, type FetchNode, loadNode, type NodeReference, rootReference } from './reference.js'
+import {
+  childId,
+  childReference,
+  type FetchNode,
+  fetchAhead,
+  type NodeReference,
+  openNode,
+  rootReference,
+} from './reference.js'
 
 /** One difference between two trees: `changed` where type or content differ, `metadata` where only the rest of the stat does. */
 export type TreeChange =
@@ -11,17 +19,19 @@ export type TreeChange =
   | { readonly kind: 'changed' | 'metadata'; readonly before: RawEntry; readonly after: RawEntry }
 
 /**
- * What is different between two trees of a store, in path order. What they share is skipped without being read: as soon as both sides
- * come to nodes with the same id, which soon happens after any difference, because where nodes end depends on what is in them.
+ * What is different between two trees of a store, in path order; without `before`, all of the other. What they share is skipped without
+ * being read: as soon as both sides come to nodes with the same id, which soon happens after any difference, because where nodes end
+ * depends on what is in them. `entered` is told each node of `after` that was read: among them all that `before` does not have.
  * @throws KlosetError KLOSET_TREE_CORRUPT, and what `fetch` throws
  */
 export async function* diff(
-  before: Uint8Array,
+  before: Uint8Array | undefined,
   after: Uint8Array,
   fetch: FetchNode,
+  entered?: (id: Uint8Array, encoded: Uint8Array) => void,
 ): AsyncGenerator<TreeChange, void, undefined> {
   const old = new Walk(before, fetch)
-  const now = new Walk(after, fetch)
+  const now = new Walk(after, fetch, { ahead: before === undefined, entered })
   for (;;) {
     const a = old.at
     const b = now.at
@@ -44,6 +54,9 @@ export async function* diff(
   }
 }
 
+// How many leaves are fetched before they are entered.
+const mostAhead = 4
+
 interface NodePlace {
   readonly kind: 'node'
   readonly reference: NodeReference
@@ -56,23 +69,54 @@ interface EntryPlace {
   readonly index: number
 }
 
+interface WalkOptions {
+  // Whether nodes are fetched ahead: where all of them will be entered.
+  readonly ahead?: boolean
+  readonly entered?: ((id: Uint8Array, encoded: Uint8Array) => void) | undefined
+}
+
+interface Frame {
+  readonly node: TreeNode
+  index: number
+  readonly reference: NodeReference
+  readonly ahead: Map<number, Promise<Uint8Array>>
+}
+
 // Goes through a tree in path order, entering nodes only when told to.
 class Walk {
   readonly #fetch: FetchNode
-  readonly #frames: { readonly node: TreeNode; index: number; readonly reference: NodeReference }[] = []
+  readonly #options: WalkOptions
+  readonly #frames: Frame[] = []
   at: NodePlace | EntryPlace | undefined
 
-  constructor(root: Uint8Array, fetch: FetchNode) {
+  constructor(root: Uint8Array | undefined, fetch: FetchNode, options: WalkOptions = {}) {
     this.#fetch = fetch
+    this.#options = options
     // The level of a root is known only when it was read: above any other.
-    this.at = { kind: 'node', reference: rootReference(root), level: Number.POSITIVE_INFINITY }
+    if (root !== undefined) this.at = { kind: 'node', reference: rootReference(root), level: Number.POSITIVE_INFINITY }
   }
 
   // Goes to the first place in the node it is at.
   async enter(): Promise<void> {
     const { reference } = this.at as NodePlace
-    this.#frames.push({ node: await loadNode(this.#fetch, reference), index: 0, reference })
+    const encoded = await this.#encoded(reference.id)
+    this.#frames.push({ node: openNode(encoded, reference), index: 0, reference, ahead: new Map() })
+    this.#options.entered?.(reference.id, encoded)
     this.#look()
+  }
+
+  #encoded(id: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    const frame = this.#frames.at(-1)
+    if (this.#options.ahead !== true || frame === undefined) return this.#fetch(id)
+    const { node, index, ahead } = frame
+    const fetched = ahead.get(index) ?? this.#fetch(id)
+    ahead.delete(index)
+    // Of inner nodes only the next one: it leads to hundreds of leaves.
+    const end = Math.min(node.count, index + 1 + (node.level === 1 ? mostAhead : 1))
+    for (let next = index + 1; next < end; next++) {
+      if (!ahead.has(next)) ahead.set(next, fetchAhead(this.#fetch, childId(node, next)))
+    }
+    return fetched
   }
 
   // Goes on behind the node or entry it is at.

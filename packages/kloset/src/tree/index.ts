@@ -30,5 +30,5 @@ export {
   openNode,
   rootReference,
 } from './reference.js'
-export { decodeStat, type EntryError, encodeStat, hasError, type Stat, writeStat } from './stat.js'
+export { decodeStat, type EntryError, encodeStat, hasError, hasXattrs, type Stat, writeStat } from './stat.js'
 export { addTotals, noTotals, type Totals } from './totals.js'

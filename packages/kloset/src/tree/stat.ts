@@ -24,6 +24,9 @@ export interface Stat extends Omit<Entry, 'path' | 'ref'> {
 /** The kinds of entries; the place of each is its number in a stat. */
 export const entryTypes: readonly EntryType[] = ['file', 'directory', 'symlink', 'fifo', 'socket', 'block', 'character']
 
+/** The bit of a stat's flags that tells of extended attributes. */
+export const xattrsFlag: number = 1 << 12
+
 /** The bit of a stat's flags that tells of an error. */
 export const errorFlag: number = 1 << 15
 
@@ -86,6 +89,12 @@ export function hasError(stat: Uint8Array): boolean {
   return (stat[1]! & stat[2]! & 0x80) !== 0 && (stat[3]! & 2) !== 0
 }
 
+/** Whether an encoded stat has extended attributes: only then can it refer to chunks. */
+export function hasXattrs(stat: Uint8Array): boolean {
+  // Bit 12 of the flags: in their second byte, which is there only where bits above 6 are set.
+  return (stat[1]! & 0x80) !== 0 && (stat[2]! & 0x20) !== 0
+}
+
 /** What {@link writeStat} wrote. Nothing of it shares memory with `bytes`. @throws KlosetError KLOSET_TREE_CORRUPT */
 export function decodeStat(bytes: Uint8Array): Stat {
   return orCorrupt('the metadata of an entry is damaged', undefined, () => readStat(new ByteReader(bytes)))
@@ -104,7 +113,7 @@ const flag = {
   inode: 1 << 9,
   target: 1 << 10,
   device: 1 << 11,
-  xattrs: 1 << 12,
+  xattrs: xattrsFlag,
   attributes: 1 << 13,
   version: 1 << 14,
   error: errorFlag,

@@ -75,7 +75,8 @@ const remedies: Record<FindingCode, { readonly level: Finding['level']; readonly
   'entry-error': { level: 'warning', remedy: 'Make these files readable for who runs the backup, and back up again.' },
   'orphan-pack': {
     level: 'warning',
-    remedy: 'Nothing to do: an interrupted backup left it, and the next one uses it.',
+    remedy:
+      'Nothing to do: of a backup that is running, or was interrupted. The next backup by that machine uses it, otherwise prune deletes it after a week.',
   },
 }
 

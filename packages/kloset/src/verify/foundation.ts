@@ -17,14 +17,16 @@ export async function* checkFoundation(store: OpenedStore, call: Call): AsyncGen
   })
   if (store.config.encryption === 'none') return
   const storeId = fromHex(store.id)
-  for (const id of new Set((await namesUnder(store.storage, 'keys/', call)).flatMap((name) => slotIdOf(name) ?? []))) {
+  const [slots, names] = await Promise.all(
+    ['keys/', 'epochs/'].map((prefix) => namesUnder(store.storage, prefix, call)),
+  )
+  for (const id of new Set(slots!.flatMap((name) => slotIdOf(name) ?? []))) {
     yield* checkBoth(store, `keys/${id}`, 'key-corrupt', call, (bytes) => {
       readSlot(bytes, { id, storeId })
       verifySlot(id, bytes, store.keyring.slotsKey)
     })
   }
-  const names = await namesUnder(store.storage, 'epochs/', call)
-  for (const name of new Set(names.map((each) => each.replace(/\.copy$/, ''))))
+  for (const name of new Set(names!.map((each) => each.replace(/\.copy$/, ''))))
     yield* checkEpoch(store, storeId, name, call)
 }
 
@@ -46,15 +48,17 @@ async function* checkBoth(
   call: Call,
   verify: (bytes: Uint8Array) => void | Promise<void>,
 ): AsyncGenerator<Finding> {
-  for (const object of [name, copyOf(name)]) {
+  const look = async (object: string): Promise<Finding | undefined> => {
     try {
       const bytes = await readIfThere(store.storage, object, call)
       if (bytes === undefined) throw new KlosetError('KLOSET_NOT_FOUND', `${object} is missing`)
       await verify(bytes)
+      return undefined
     } catch (error) {
       call.signal.throwIfAborted()
       if (!isKlosetError(error)) throw error
-      yield finding(object === name ? code : 'copy-damaged', object, error.message)
+      return finding(object === name ? code : 'copy-damaged', object, error.message)
     }
   }
+  for (const found of await Promise.all([look(name), look(copyOf(name))])) if (found !== undefined) yield found
 }

@@ -1,7 +1,8 @@
 import type { CheckOptions, Finding } from '../api.js'
 import type { Call } from '../connector/index.js'
 import type { StoredSnapshot } from '../snapshot/index.js'
-import { LoadedIndex, type OpenedStore } from '../store/opened.js'
+import { packSizes } from '../store/footers.js'
+import type { OpenedStore } from '../store/opened.js'
 import { finding } from './findings.js'
 import { checkFoundation } from './foundation.js'
 import { checkLog } from './log.js'
@@ -49,11 +50,16 @@ async function* steps(
   report: CheckReport,
   call: Call,
 ): AsyncGenerator<Finding> {
-  yield* checkFoundation(store, call)
-  yield* checkLog(store, call)
-  // Anew, not what the store has in memory: the objects may have been damaged since they were read.
-  const index = new LoadedIndex(store.storage, store.keyring)
-  await index.follow(store.log.state.segments, (notice) => options.onEvent?.(notice), call)
+  // All at once: on a distant storage these are waits, one after the other.
+  const [ofFoundation, ofLog, index, sizes] = await Promise.all([
+    gather(checkFoundation(store, call)),
+    gather(checkLog(store, call)),
+    // Anew, not what the store has in memory: the objects may have been damaged since they were read.
+    store.loadedAnew((notice) => options.onEvent?.(notice), call),
+    packSizes(store.storage, call),
+  ])
+  yield* ofFoundation
+  yield* ofLog
   const { table, blobs, bad } = index
   for (const { name, error } of bad) {
     const object = `index/${name}`
@@ -65,25 +71,35 @@ async function* steps(
     )
   }
   const lost = new Lost(table)
-  const present = yield* checkPresence(store, table, lost, call)
+  const present = yield* checkPresence(store, table, sizes, lost, call)
   const read = options.read ?? 'structure'
   if (read === 'structure') {
-    yield* checkTrees(snapshots, new TreeCheck(blobs, lost, report, call))
+    yield* checkTrees(store, snapshots, new TreeCheck(blobs, lost, report, call), call)
     return
   }
   // The workers read packs; meanwhile this thread walks the trees. Only if something turns out lost, it has to walk them again.
   const quiet = new CheckReport({})
   const before = lost.count
   const reading = readPacks(store, table, lost, due(present, read), report, call)
-  const walking = gather(checkTrees(snapshots, new TreeCheck(blobs, lost, quiet, call)))
+  const walking = gather(checkTrees(store, snapshots, new TreeCheck(blobs, lost, quiet, call), call))
   const [ofPacks, ofTrees] = await Promise.all([reading, walking])
   yield* ofPacks
   if (lost.count === before) yield* ofTrees
-  else yield* checkTrees(snapshots, new TreeCheck(blobs, lost, quiet, call))
+  else yield* checkTrees(store, snapshots, new TreeCheck(blobs, lost, quiet, call), call)
 }
 
-async function* checkTrees(snapshots: readonly StoredSnapshot[], trees: TreeCheck): AsyncGenerator<Finding> {
-  for (const snapshot of snapshots) yield* trees.check(snapshot)
+async function* checkTrees(
+  store: OpenedStore,
+  snapshots: readonly StoredSnapshot[],
+  trees: TreeCheck,
+  call: Call,
+): AsyncGenerator<Finding> {
+  for (const snapshot of snapshots) {
+    const found = await gather(trees.check(snapshot))
+    // What was forgotten since the check began may be pruned by now.
+    if (found.some(({ level }) => level === 'error')) await store.log.refresh(call)
+    if (store.log.state.snapshots.has(snapshot.id)) yield* found
+  }
 }
 
 async function gather(findings: AsyncIterable<Finding>): Promise<Finding[]> {

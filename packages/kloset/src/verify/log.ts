@@ -3,7 +3,7 @@ import { equalBytes, toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { checkpointObject, decodeCheckpoint, entryObject, type LogEntry } from '../log/index.js'
-import { listedEntries, readEntries } from '../log/reading.js'
+import { type ListedEntry, type LogPlace, listedEntries, readEntries, readEntry } from '../log/reading.js'
 import type { OpenedStore } from '../store/opened.js'
 import { readIfThere } from '../store/twice.js'
 import { namesUnder } from '../store/unlocking.js'
@@ -12,16 +12,20 @@ import { finding } from './findings.js'
 /** Verifies every entry of the log from the first on, the chain of their hashes, and the checkpoints. */
 export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<Finding> {
   const { storage, keyring } = store
-  const place = { storage, keyring }
+  const log = { storage, keyring }
   const hashes = new Map<number, Uint8Array>()
   let expected = 1
   let before: LogEntry | undefined
-  const listed = await listedEntries(place, 1, call)
-  for (const position of [...listed.keys()].sort((a, b) => a - b)) {
+  const listed = await listedEntries(log, 1, call)
+  const positions = [...listed.keys()].filter((position) => position >= 1).sort((a, b) => a - b)
+  let read: Awaited<ReturnType<typeof readEntries>> = []
+  for (const [number, position] of positions.entries()) {
     if (position > expected) yield finding('log-gap', entryObject(expected), gap(expected, position))
-    const [entry] = await readEntries(place, position, position, listed, call)
-    if (entry === undefined || isKlosetError(entry)) {
-      yield finding('log-corrupt', entryObject(position), entry!.message)
+    const place = number % window
+    if (place === 0) read = await readEntries(log, positions.slice(number, number + window), listed, call)
+    const entry = read[place]!
+    if (isKlosetError(entry)) {
+      yield finding('log-corrupt', entryObject(position), entry.message)
       before = undefined
     } else {
       const follows = position === 1 ? new Uint8Array(32) : before?.hash
@@ -31,12 +35,30 @@ export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<
       }
       hashes.set(position, entry.hash)
       before = entry
+      yield* checkTwin(log, position, listed.get(position)!, call)
     }
     expected = position + 1
   }
   yield* checkHead(store, expected, hashes)
   yield* checkCheckpoints(store, hashes, call)
 }
+
+/** An entry that is there twice can be read as long as one of the two is whole. */
+async function* checkTwin(
+  log: LogPlace,
+  position: number,
+  { object, twin }: ListedEntry,
+  call: Call,
+): AsyncGenerator<Finding> {
+  if (twin === undefined) return
+  for (const name of [object, twin]) {
+    const entry = await readEntry(log, position, call, name)
+    if (entry !== undefined && isKlosetError(entry)) yield finding('log-corrupt', name, entry.message)
+  }
+}
+
+/** How many entries are read at once. */
+const window = 256
 
 /** Whether the newest entry that this client knows is still there, as it was. */
 function* checkHead(store: OpenedStore, end: number, hashes: ReadonlyMap<number, Uint8Array>): Generator<Finding> {

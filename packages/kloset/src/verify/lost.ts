@@ -7,6 +7,7 @@ export class Lost {
   readonly #frames = new Set<string>()
   readonly #packs = new Set<string>()
   readonly #blobs = new Set<string>()
+  readonly #purged = new Set<string>()
 
   constructor(index: IndexTable) {
     this.#index = index
@@ -14,7 +15,19 @@ export class Lost {
 
   /** How much is lost. */
   get count(): number {
-    return this.#frames.size + this.#packs.size + this.#blobs.size
+    return this.#frames.size + this.#packs.size + this.#blobs.size + this.#purged.size
+  }
+
+  /** The log says that this pack is gone: no snapshot may need it. */
+  purged(name: Uint8Array): void {
+    this.#purged.add(toHex(name))
+  }
+
+  /** Whether a blob is in nothing but purged packs: even if it can still be read. */
+  isPurged(id: Uint8Array): boolean {
+    if (this.#purged.size === 0) return false
+    const places = this.#index.locateAll(id)
+    return places.length > 0 && places.every(({ frame }) => this.#purged.has(toHex(frame.pack)))
   }
 
   pack(name: Uint8Array): void {
@@ -36,7 +49,7 @@ export class Lost {
     if (this.count === 0) return this.#index.locate(id)?.length
     for (const { frame, length } of this.#index.locateAll(id)) {
       const pack = toHex(frame.pack)
-      if (this.#packs.has(pack) || this.#frames.has(`${pack} ${frame.ordinal}`)) continue
+      if (this.#packs.has(pack) || this.#purged.has(pack) || this.#frames.has(`${pack} ${frame.ordinal}`)) continue
       if (!this.#blobs.has(`${pack} ${toHex(id)}`)) return length
     }
     return undefined

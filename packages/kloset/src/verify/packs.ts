@@ -1,10 +1,9 @@
 import type { CheckOptions, Finding } from '../api.js'
-import type { Bytes } from '../bytes/index.js'
+import { type Bytes, toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { IndexedPack, IndexTable } from '../index/index.js'
 import { limits, packObject } from '../pack/index.js'
-import { packSizes } from '../store/footers.js'
 import type { OpenedStore } from '../store/opened.js'
 import { finding } from './findings.js'
 import type { Lost } from './lost.js'
@@ -12,14 +11,15 @@ import type { VerifyInit, VerifyMessage } from './messages.js'
 import type { VerifiedPack } from './pack.js'
 import type { CheckReport } from './report.js'
 
-/** Verifies that the packs of the index are there with their sizes; returns those that can be read. */
+/** Verifies that the packs of the index are among those listed, with their sizes; returns those that can be read. */
 export async function* checkPresence(
   store: OpenedStore,
   index: IndexTable,
+  sizes: ReadonlyMap<string, number>,
   lost: Lost,
   call: Call,
 ): AsyncGenerator<Finding, readonly IndexedPack[]> {
-  const sizes = await packSizes(store.storage, call)
+  await lookAgain(store, index, sizes, call)
   const present: IndexedPack[] = []
   const indexed = new Set<string>()
   for (const pack of index.packs()) {
@@ -27,6 +27,10 @@ export async function* checkPresence(
     const size = sizes.get(object)
     if (indexed.has(object)) yield finding('index-mismatch', object, `segments of the index disagree about ${object}`)
     indexed.add(object)
+    if (isPurged(store, pack.name)) {
+      lost.purged(pack.name)
+      continue
+    }
     if (size === undefined) {
       lost.pack(pack.name)
       yield finding('pack-missing', object, `${object} is missing`)
@@ -38,12 +42,33 @@ export async function* checkPresence(
     }
     if (size <= limits.pack) present.push(pack)
   }
-  const orphans = [...sizes.keys()].filter((object) => !indexed.has(object))
+  const orphans = [...sizes].filter(([object]) => !indexed.has(object))
   if (orphans.length > 0) {
-    const text = `${orphans.length} packs are not part of the index, such as ${orphans[0]}`
-    yield finding('orphan-pack', orphans[0]!, text)
+    const bytes = orphans.reduce((sum, [, size]) => sum + size, 0)
+    const text = `${orphans.length} packs of ${bytes} bytes are not part of the index, such as ${orphans[0]![0]}`
+    yield finding('orphan-pack', orphans[0]![0], text)
   }
   return present
+}
+
+/** Where a pack is missing that should be there, a prune may have been at work since the log was read (protocol rule 14). */
+async function lookAgain(
+  store: OpenedStore,
+  index: IndexTable,
+  sizes: ReadonlyMap<string, number>,
+  call: Call,
+): Promise<void> {
+  for (const { name } of index.packs()) {
+    if (sizes.has(packObject(name)) || isPurged(store, name)) continue
+    await store.log.refresh(call)
+    return
+  }
+}
+
+/** Whether the log says that a pack is gone, or may be at any moment. */
+function isPurged({ log }: OpenedStore, name: Uint8Array): boolean {
+  const fate = log.state.packs.get(toHex(name))?.fate
+  return fate === 'purging' || fate === 'dead'
 }
 
 /** Of a pack that was cut off, the frames before its end may still be whole. */
@@ -98,10 +123,11 @@ export async function readPacks(
 
 async function readPack(
   store: OpenedStore,
-  { name, frames }: IndexedPack,
+  { name, frames }: Pick<IndexedPack, 'name' | 'frames'>,
   lost: Lost,
   verify: (message: VerifyMessage) => Promise<unknown>,
   call: Call,
+  again = false,
 ): Promise<Finding[]> {
   const object = packObject(name)
   let file: Bytes
@@ -112,10 +138,17 @@ async function readPack(
     file = alone ? (bytes as Bytes) : new Uint8Array(bytes)
   } catch (error) {
     if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+    await store.log.refresh(call)
+    if (isPurged(store, name)) {
+      lost.purged(name)
+      return []
+    }
     lost.pack(name)
     return [finding('pack-missing', object, `${object} is missing`)]
   }
   const reply = (await verify({ name, file, frames })) as VerifiedPack
+  // A network may have changed it on the way: what is damaged is damaged twice.
+  if (reply.findings.length > 0 && !again) return readPack(store, { name, frames }, lost, verify, call, true)
   for (const { frame, id } of reply.findings) {
     if (id !== undefined) lost.blob(name, id)
     else if (frame !== undefined) lost.frame(name, frame)

@@ -126,6 +126,11 @@ class PlaceCheck {
     // Nodes at hand cost no waiting: what else goes on in this thread must not stand still for them.
     if (++this.#nodes % turnEvery === 0) await nextTurn()
     let node: TreeNode
+    if (this.#lost.isPurged(reference.id)) {
+      this.#wrong++
+      yield this.#lostNode(reference, true, 'the pack with it was purged')
+      return
+    }
     try {
       node = await loadNode(this.#fetch, reference)
     } catch (error) {
@@ -151,7 +156,8 @@ class PlaceCheck {
         if (wrong !== undefined) this.missing.push([wrong, this.#path(key)])
       } catch (error) {
         this.#call.signal.throwIfAborted()
-        if (!isKlosetError(error)) throw error
+        // What this machine keeps of the index says nothing about the store.
+        if (!isKlosetError(error) || error.code === 'KLOSET_INDEX_CORRUPT') throw error
         this.#wrong++
         yield this.#finding('tree-corrupt', `${this.#path(key)}: ${error.message}`, [this.#path(key)])
       }

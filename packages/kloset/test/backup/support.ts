@@ -9,9 +9,10 @@ import {
   type Storage,
   type WorkerModule,
 } from '../../src/connector/index.js'
+import { createStore } from '../../src/create.js'
 import { createKeyring, type Keyring } from '../../src/crypto/index.js'
 import { createEngine } from '../../src/engine.js'
-import { createStore, openStore } from '../../src/open.js'
+import { openStore } from '../../src/open.js'
 import { packObject, plaintextMaterial } from '../../src/pack/index.js'
 import { type MemoryPlace, memoryStorage } from '../../src/storage/memory.js'
 import { type FooterContents, isPack, readFooter } from '../../src/store/footers.js'

@@ -68,18 +68,15 @@ describe('opening a log', () => {
     expect(summary(log.state)).toEqual(summary(stateAfter(keyring, drafts)))
     expect(log.sinceCheckpoint).toBe(4)
     expect(log.damagedCheckpoints.map(({ code }) => code)).toEqual(['KLOSET_LOG_CORRUPT'])
-    expect(gets).toEqual([checkpointObject(11), checkpointObject(8), ...[9, 10, 11, 12].map(entryObject)])
+    // A damaged one is read three times before that is believed.
+    const damaged = Array.from({ length: 3 }, () => checkpointObject(11))
+    expect(gets).toEqual([...damaged, checkpointObject(8), ...[9, 10, 11, 12].map(entryObject)])
   })
 
   it('reads a long log in pieces', async () => {
     const many = Array.from({ length: 600 }, (_, i) => snapshotDraft(i + 1))
     const log = await open(memoryStorage({ place: placeOf(many) }))
     expect([log.state.position, log.state.snapshots.size]).toEqual([600, 600])
-  })
-
-  it('refuses a log of names that come from exclusive writers', async () => {
-    const place: MemoryPlace = new Map([[`${entryObject(1)}-00112233`, counted(3)]])
-    expect(await codeOfAsync(() => open(memoryStorage({ place })))).toBe('KLOSET_VERSION')
   })
 
   it('passes on what the storage says', async () => {
@@ -184,13 +181,13 @@ describe('a remembered head', () => {
 
   it('shows that the store is older than it was', async () => {
     const log = await open(memoryStorage({ place: placeOf(drafts.slice(0, 5)) }), { remembered: remembered(6) })
-    expect([log.damage?.code, log.damage?.context.position, log.state.position]).toEqual(['KLOSET_LOG_CORRUPT', 6, 5])
+    expect([log.damage?.code, log.damage?.context.position, log.state.position]).toEqual(['KLOSET_LOG_CHANGED', 6, 5])
   })
 
   it('shows that the store has another history', async () => {
     const log = await open(memoryStorage({ place: placeOf(drafts, 2) }), { remembered: remembered(5) })
-    expect([log.damage?.code, log.damage?.context.position]).toEqual(['KLOSET_LOG_CORRUPT', 5])
-    expect(await codeOfAsync(() => append(log, snapshotDraft(99)))).toBe('KLOSET_LOG_CORRUPT')
+    expect([log.damage?.code, log.damage?.context.position]).toEqual(['KLOSET_LOG_CHANGED', 5])
+    expect(await codeOfAsync(() => append(log, snapshotDraft(99)))).toBe('KLOSET_LOG_CHANGED')
   })
 
   it('is not passed over by a newer checkpoint', async () => {

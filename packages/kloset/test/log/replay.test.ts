@@ -57,10 +57,14 @@ describe('replay', () => {
     expect([[...again.snapshots.keys()], [...again.forgotten.keys()]]).toEqual([[ids[1], ids[2]], [ids[0]]])
   })
 
-  it('takes a snapshot id once', () => {
-    const state = stateAfter(keyring, [snapshotDraft(1), snapshotDraft(1), forget(ids[0]!), snapshotDraft(1)])
-    expect(state.snapshots.size).toBe(0)
-    expect(state.forgotten.get(ids[0]!)!.position).toBe(1)
+  it('takes a snapshot id once, and anew when it was forgotten', () => {
+    const drafts = [snapshotDraft(1), snapshotDraft(1), forget(ids[0]!)]
+    const before = stateAfter(keyring, drafts)
+    expect(before.snapshots.size).toBe(0)
+    expect(before.forgotten.get(ids[0]!)!.position).toBe(1)
+    const state = stateAfter(keyring, [...drafts, snapshotDraft(1)])
+    expect(state.snapshots.get(ids[0]!)!.position).toBe(4)
+    expect(state.forgotten.size).toBe(0)
   })
 
   it('follows packs from suspicion to death', () => {
