@@ -53,6 +53,36 @@ export function startReport(kloset, node) {
   return `### Start\n\n${table(['`kloset version`', '`node -e 0`', 'ratio'], rows)}`
 }
 
+/** Opening a large store: name → what `bench/large/ask.mjs` measured. */
+export function largeStoreReport({ snapshots, chunks, segments, cache, results }) {
+  const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2)
+  const rows = [...results].map(([name, { times, cpu, memory, peak }]) => [
+    name,
+    seconds(times.open + times.list),
+    seconds(times.index),
+    seconds(times.open + times.list + times.index),
+    seconds(cpu.open + cpu.list + cpu.index),
+    megabytes(memory),
+    megabytes(peak),
+    (cpu.known / 100).toFixed(1),
+    (cpu.unknown / 100).toFixed(1),
+  ])
+  const head = [
+    '',
+    'open and list, s',
+    'index, s',
+    'together, s',
+    'CPU, s',
+    'memory then, MB',
+    'at most, MB',
+    'µs to find a chunk',
+    'µs to miss one',
+  ]
+  const what = `${snapshots.toLocaleString('en')} snapshots, ${chunks.toLocaleString('en')} chunks`
+  const sizes = `Index segments of ${megabytes(segments)} MB; ${megabytes(cache)} MB in the cache, half of that the sorted index.`
+  return `### ${what}\n\n${sizes}\n\n${table(head, rows)}`
+}
+
 /** What was measured on, without a name that identifies it. */
 export function machineReport({ tools, runs, place }) {
   const processor = `${cpus()[0].model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory`
@@ -60,9 +90,9 @@ export function machineReport({ tools, runs, place }) {
   return `${processor}; ${place}. Median of ${runs} interleaved ${runs === 1 ? 'run' : 'runs'}.\n\nPrograms: ${programs}.`
 }
 
-/** Replaces what stands between the markers of a page. */
-export function writeBetweenMarkers(page, text) {
-  const [begin, end] = ['<!-- bench:begin -->', '<!-- bench:end -->']
+/** Replaces what stands between the markers of a page; `name` tells which. */
+export function writeBetweenMarkers(page, text, name = 'bench') {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
   const [before, rest] = readFileSync(page, 'utf8').split(begin)
   const after = rest?.split(end)[1]
   if (after === undefined) throw new Error(`${page} has no markers ${begin} … ${end}`)

@@ -89,7 +89,8 @@ function copy() {
   }
 }
 
-function firstLine(command, args) {
+/** The first line a program prints; undefined where there is no such program. */
+export function firstLine(command, args) {
   const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' })
   return status === 0 ? stdout.split('\n')[0].trim() : undefined
 }

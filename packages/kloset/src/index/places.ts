@@ -1,7 +1,7 @@
 import { type Bytes, toHex } from '../bytes/index.js'
 import type { PackClass } from '../pack/footer.js'
 import type { SegmentPack } from './segment.js'
-import { idWords, putWord, Rows, sameId, wordAt } from './words.js'
+import { idWords, putWord, Rows, wordAt } from './words.js'
 
 /** A frame as the index knows it. */
 export interface FrameRef {
@@ -36,7 +36,8 @@ export class Places {
   readonly #frames: Rows
   readonly #packs: Rows
   readonly #counts: Int32Array
-  readonly #numbers = new Map<string, number>()
+  // Of each name the packs that segments know by it: more than one only where they disagree. Kept by who adds.
+  readonly #numbers = new Map<string, number[]>()
   readonly #barred = new Set<string>()
 
   constructor(shared?: SharedPlaces) {
@@ -56,8 +57,9 @@ export class Places {
   /** Adds a pack unless it is there with the same frames; gives the number of its first frame. */
   add(pack: SegmentPack, ofClass: PackClass): number {
     const key = toHex(pack.name)
-    const known = this.#numbers.get(key)
-    if (known !== undefined && this.#hasFrames(known, pack.frames)) return this.#pack(known, packFirst)
+    const numbers = this.#numbers.get(key) ?? []
+    const known = numbers.find((number) => this.#says(number, pack, ofClass))
+    if (known !== undefined) return this.#pack(known, packFirst)
     const number = this.#counts[packCount]!
     const first = this.#counts[frameCount]!
     const count = pack.frames.length / 3
@@ -72,8 +74,8 @@ export class Places {
     const page = this.#packs.page(number)!
     const start = this.#packs.start(number)
     for (let word = 0; word < idWords; word++) page[start + word] = wordAt(pack.name, 4 * word)
-    page.set([pack.size, first, count, ofClass === 'data' ? 1 : 2, 0], start + packSize)
-    this.#numbers.set(key, number)
+    page.set([pack.size, first, count, classNumber(ofClass), 0, 0], start + packSize)
+    this.#numbers.set(key, [...numbers, number])
     this.#counts[frameCount]! += count
     this.#counts[packCount]!++
     if (this.#barred.has(key)) this.bar(pack.name)
@@ -82,11 +84,12 @@ export class Places {
 
   /** Marks a pack as one not to rely on, also where it is added later. */
   bar(name: Uint8Array): void {
-    this.#barred.add(toHex(name))
-    for (let number = 0; number < this.#counts[packCount]!; number++) {
+    const key = toHex(name)
+    this.#barred.add(key)
+    for (const number of this.#numbers.get(key) ?? []) {
       const page = this.#packs.page(number)!
       const start = this.#packs.start(number)
-      if (!sameId(page, start, name, 0) || page[start + packBarred] === 1) continue
+      if (page[start + packBarred] === 1) continue
       page[start + packBarred] = 1
       this.#counts[barredCount]!++
     }
@@ -95,6 +98,17 @@ export class Places {
   /** Whether the frame is in a pack that was barred. */
   isBarred(frame: number): boolean {
     return this.#counts[barredCount] !== 0 && this.#pack(this.#frame(frame, framePack), packBarred) === 1
+  }
+
+  /** Marks the pack of a frame as one that is relied on. */
+  rely(frame: number): void {
+    const pack = this.#frame(frame, framePack)
+    if (this.#pack(pack, packRelied) === 0) this.#packs.page(pack)![this.#packs.start(pack) + packRelied] = 1
+  }
+
+  /** Whether any thread ever relied on the pack; to be asked by who adds. */
+  relies(name: Uint8Array): boolean {
+    return (this.#numbers.get(toHex(name)) ?? []).some((number) => this.#pack(number, packRelied) === 1)
   }
 
   /** Whether this thread has the frame: one that was added after the other shared may be missing. */
@@ -134,9 +148,10 @@ export class Places {
     return frames
   }
 
-  #hasFrames(pack: number, frames: Uint32Array): boolean {
-    const own = this.#framesOf(pack)
-    return own.length === frames.length && own.every((number, i) => number === frames[i])
+  #says(number: number, { size, frames }: SegmentPack, ofClass: PackClass): boolean {
+    if (this.#pack(number, packSize) !== size || this.#pack(number, packClass) !== classNumber(ofClass)) return false
+    const own = this.#framesOf(number)
+    return own.length === frames.length && own.every((each, i) => each === frames[i])
   }
 
   #name(pack: number): Bytes {
@@ -170,4 +185,9 @@ const packFirst = idWords + 1
 const packFrames = idWords + 2
 const packClass = idWords + 3
 const packBarred = idWords + 4
-const packWords = idWords + 5
+const packRelied = idWords + 5
+const packWords = idWords + 6
+
+function classNumber(ofClass: PackClass): number {
+  return ofClass === 'data' ? 1 : 2
+}

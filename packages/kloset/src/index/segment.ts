@@ -94,8 +94,7 @@ export function encodeSegment(
 export function decodeSegment(keyring: Keyring, name: string, bytes: Uint8Array): Segment {
   try {
     if (bytes.length > mostBytes) throw new MalformedError(`it has ${bytes.length} bytes`)
-    if (!equalBytes(blake3(bytes), fromHex(name)))
-      throw new MalformedError('its bytes do not have the hash that is its name')
+    if (!isSegment(name, bytes)) throw new MalformedError('its bytes do not have the hash that is its name')
     const header = readHeader('index', bytes)
     const parts = sealer(keyring, header, 'index')
     const reader = new ByteReader(bytes)
@@ -117,6 +116,11 @@ export function decodeSegment(keyring: Keyring, name: string, bytes: Uint8Array)
       cause,
     })
   }
+}
+
+/** Whether these bytes are the segment `index/<name>`, as far as a hash tells. */
+export function isSegment(name: string, bytes: Uint8Array): boolean {
+  return equalBytes(blake3(bytes), fromHex(name))
 }
 
 const blockPart = 0

@@ -1,7 +1,8 @@
-import { type FrameRef, type IndexedPack, Places, type SharedPlaces } from './places.js'
-import { recordFrame, recordLength, recordOffset, recordSize } from './record.js'
+import { equalBytes, toHex } from '../bytes/index.js'
+import { MemoryTable, type SharedMemory } from './memory.js'
+import type { FrameRef, IndexedPack } from './places.js'
 import type { Segment } from './segment.js'
-import { idWords, Rows, sameId, wordAt } from './words.js'
+import { type SharedSorted, SortedFile } from './sorted/sorted-file.js'
 
 /** Where a blob is. */
 export interface Location {
@@ -13,30 +14,26 @@ export interface Location {
 
 /** An {@link IndexTable} on its way to another thread: nothing in it is copied. */
 export interface SharedIndex {
-  readonly slots: SharedArrayBuffer
-  readonly records: readonly SharedArrayBuffer[]
-  readonly count: SharedArrayBuffer
-  readonly places: SharedPlaces
+  readonly memory: SharedMemory
+  readonly files: readonly SharedSorted[]
 }
 
 /**
- * Where every blob of a store is: an open-addressing hash over the records of all its segments, in shared memory. One thread owns it
- * and adds segments; others join and look things up meanwhile. About 60 bytes a record.
+ * Where every blob of a store is: in memory what is new or little, about 60 bytes a record, and in sorted files of this machine's what
+ * is neither. One thread owns it and adds to it; others join and look things up meanwhile.
  */
 export class IndexTable {
-  readonly #records: Rows
-  readonly #places: Places
-  readonly #count: Int32Array
+  readonly #memory: MemoryTable
   readonly #owned: boolean
-  #slots: Int32Array
+  readonly #barred = new Map<string, Uint8Array>()
+  #files: readonly SortedFile[]
+  #former: readonly SortedFile[] = []
 
   /** An empty table, or with `shared` that of another thread: see {@link IndexTable.join}. */
   constructor(shared?: SharedIndex) {
-    this.#records = new Rows(rowWords, 14, shared?.records)
-    this.#places = new Places(shared?.places)
-    this.#count = new Int32Array(shared?.count ?? new SharedArrayBuffer(4))
+    this.#memory = new MemoryTable(shared?.memory)
+    this.#files = shared?.files.map((file) => SortedFile.join(file)) ?? []
     this.#owned = shared === undefined
-    this.#slots = new Int32Array(shared?.slots ?? new SharedArrayBuffer(4 * leastSlots))
   }
 
   /** The table of another thread, for looking things up. It knows what was added before `share`, and perhaps more. */
@@ -46,140 +43,114 @@ export class IndexTable {
 
   /** What another thread joins with. It misses some of what is added later: then share again. */
   share(): SharedIndex {
-    return {
-      slots: this.#slots.buffer as SharedArrayBuffer,
-      records: this.#records.buffers,
-      count: this.#count.buffer as SharedArrayBuffer,
-      places: this.#places.share(),
-    }
+    return { memory: this.#memory.share(), files: this.#files.map((file) => file.share()) }
   }
 
-  /** How many records it has. */
+  /** How many records it has; those that are in several of its parts count for each. */
   get size(): number {
-    return this.#count[0]!
+    return this.#files.reduce((sum, { records }) => sum + records, this.#memory.size)
+  }
+
+  /** How many of them are in memory. */
+  get inMemory(): number {
+    return this.#memory.size
   }
 
   /** Adds what a segment says, as far as it is new. @throws TypeError where another thread owns the table */
-  add({ packs, class: ofClass, records }: Segment): void {
-    if (!this.#owned) throw new TypeError('only the thread that made an index table adds to it')
-    const frames: number[] = []
-    for (const pack of packs) {
-      const first = this.#places.add(pack, ofClass)
-      for (let ordinal = 0; ordinal < pack.frames.length / 3; ordinal++) frames.push(first + ordinal)
+  add(segment: Segment): void {
+    this.#own()
+    this.#memory.add(segment)
+  }
+
+  /** The sorted files it asks besides its memory. Whoever sets them opened them, and closes them once no thread asks them any more. */
+  get files(): readonly SortedFile[] {
+    return this.#files
+  }
+
+  set files(files: readonly SortedFile[]) {
+    this.#own()
+    for (const file of files) {
+      if (!this.#files.includes(file)) for (const name of this.#barred.values()) file.bar(name)
     }
-    const most = this.size + records.length / recordLength
-    this.#reserveSlots(most)
-    this.#records.reserve(most)
-    const view = new DataView(records.buffer, records.byteOffset, records.length)
-    for (let at = 0; at < records.length; at += recordLength) {
-      const frame = frames[view.getUint32(at + recordFrame, true)]!
-      this.#addRecord(
-        records,
-        at,
-        frame,
-        view.getUint32(at + recordOffset, true),
-        view.getUint32(at + recordSize, true),
-      )
-    }
+    // Other threads may still ask those, and what they found there was relied on.
+    this.#former = [...this.#former, ...this.#files.filter((file) => !files.includes(file))]
+    this.#files = files
   }
 
   /** Marks a pack that must not be relied on any more: {@link has} passes over what only it holds. */
   bar(pack: Uint8Array): void {
-    this.#places.bar(pack)
+    this.#barred.set(toHex(pack), pack)
+    this.#memory.bar(pack)
+    for (const file of [...this.#files, ...this.#former]) file.bar(pack)
   }
 
-  /** Whether the store has the blob whose id is in `bytes` at `offset`, in a pack that is not barred. */
+  /**
+   * Whether the store has the blob whose id is in `bytes` at `offset`, in a pack that is not barred. Who asks is taken to rely on that
+   * pack from then on: see {@link IndexTable.relies}. It may say no to one that is there where a file on this machine is damaged:
+   * storing a blob again does no harm.
+   */
   has(bytes: Uint8Array, offset = 0): boolean {
-    for (let slot = this.#find(bytes, offset); slot >= 0; slot = this.#find(bytes, offset, slot + 1)) {
-      if (!this.#places.isBarred(this.#row(slot, rowFrame))) return true
-    }
+    if (this.#memory.has(bytes, offset)) return true
+    for (const file of this.#files) if (file.has(bytes, offset)) return true
     return false
   }
 
-  /** Where the blob with this id is; of several places one in a pack that is not barred, if there is one. */
+  /** Whether {@link IndexTable.has} ever found something in this pack, in any thread; to be asked by the one that owns the table. */
+  relies(pack: Uint8Array): boolean {
+    return this.#memory.relies(pack) || [...this.#files, ...this.#former].some((file) => file.relies(pack))
+  }
+
+  /**
+   * Where the blob with this id is; of several places one in a pack that is not barred, if there is one.
+   * @throws KLOSET_INDEX_CORRUPT where a file on this machine is damaged
+   */
   locate(id: Uint8Array): Location | undefined {
     return this.locateAll(id)[0]
   }
 
-  /** Every place where the blob with this id is; those in barred packs last. */
+  /**
+   * Every place where the blob with this id is; those in barred packs last.
+   * @throws KLOSET_INDEX_CORRUPT where a file on this machine is damaged
+   */
   locateAll(id: Uint8Array): readonly Location[] {
     const places: Location[] = []
     const barred: Location[] = []
-    for (let slot = this.#find(id, 0); slot >= 0; slot = this.#find(id, 0, slot + 1)) {
-      const number = this.#row(slot, rowFrame)
-      const place = {
-        frame: this.#places.ref(number),
-        offset: this.#row(slot, rowOffset),
-        length: this.#row(slot, rowLength),
-      }
-      if (this.#places.isBarred(number)) barred.push(place)
-      else places.push(place)
+    const take = (frame: FrameRef, offset: number, length: number, isBarred: boolean): void => {
+      const to = isBarred ? barred : places
+      const place = { frame, offset, length }
+      if (this.#files.length === 0 || !to.some((other) => isSame(other, place))) to.push(place)
     }
+    this.#memory.locate(id, take)
+    for (const file of this.#files) file.locate(id, take)
     return barred.length === 0 ? places : [...places, ...barred]
   }
 
-  /** Every pack that is in the table. */
-  packs(): Generator<IndexedPack> {
-    return this.#places.packs()
+  /** Every pack that is in the table; twice only if segments disagree about it. @throws KLOSET_INDEX_CORRUPT as {@link locateAll} */
+  *packs(): Generator<IndexedPack> {
+    for (const [i, file] of this.#files.entries()) yield* unlike(file.packs(), this.#files.slice(0, i))
+    yield* unlike(this.#memory.packs(), this.#files)
   }
 
-  /** The first slot from `from` on whose record has this id; −1 where there is none before an empty one. */
-  #find(bytes: Uint8Array, offset: number, from: number = wordAt(bytes, offset)): number {
-    const mask = this.#slots.length - 1
-    for (let slot = from & mask; ; slot = (slot + 1) & mask) {
-      // The owner writes a record before its slot; read atomically, nobody sees them the other way round.
-      const record = Atomics.load(this.#slots, slot) - 1
-      if (record < 0) return -1
-      const page = this.#records.page(record)
-      const start = this.#records.start(record)
-      if (page !== undefined && sameId(page, start, bytes, offset) && this.#places.has(page[start + rowFrame]!))
-        return slot
-    }
-  }
-
-  #addRecord(bytes: Uint8Array, at: number, frame: number, offset: number, length: number): void {
-    for (let slot = this.#find(bytes, at); slot >= 0; slot = this.#find(bytes, at, slot + 1)) {
-      if (this.#row(slot, rowFrame) === frame && this.#row(slot, rowOffset) === offset) return
-    }
-    const record = this.size
-    const page = this.#records.page(record)!
-    const start = this.#records.start(record)
-    for (let word = 0; word < idWords; word++) page[start + word] = wordAt(bytes, at + 4 * word)
-    page[start + rowFrame] = frame
-    page[start + rowOffset] = offset
-    page[start + rowLength] = length
-    this.#occupy(page[start]!, record)
-    this.#count[0]!++
-  }
-
-  #occupy(hash: number, record: number): void {
-    const mask = this.#slots.length - 1
-    let slot = hash & mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-    Atomics.store(this.#slots, slot, record + 1)
-  }
-
-  /** At most half of the slots are taken, so that looking for what is not there touches few records. */
-  #reserveSlots(count: number): void {
-    let length = this.#slots.length
-    while (count > length / 2) length *= 2
-    if (length === this.#slots.length) return
-    this.#slots = new Int32Array(new SharedArrayBuffer(4 * length))
-    for (let record = 0; record < this.size; record++) {
-      this.#occupy(this.#records.page(record)![this.#records.start(record)]!, record)
-    }
-  }
-
-  #row(slot: number, word: number): number {
-    const record = this.#slots[slot]! - 1
-    return this.#records.page(record)![this.#records.start(record) + word]!
+  #own(): void {
+    if (!this.#owned) throw new TypeError('only the thread that made an index table adds to it')
   }
 }
 
-const leastSlots = 1_024
+function isSame(a: Location, b: Location): boolean {
+  const numbers = ({ frame: { packSize, offset, sealedLength, rawLength, ordinal }, ...place }: Location): number[] => [
+    place.offset,
+    place.length,
+    ordinal,
+    offset,
+    sealedLength,
+    rawLength,
+    packSize,
+  ]
+  const others = numbers(b)
+  return numbers(a).every((number, i) => number === others[i]) && equalBytes(a.frame.pack, b.frame.pack)
+}
 
-// Words of a record: its id, then these.
-const rowFrame = idWords
-const rowOffset = idWords + 1
-const rowLength = idWords + 2
-const rowWords = idWords + 3
+/** Those packs that are not in `others` as well. */
+function* unlike(packs: Iterable<IndexedPack>, others: readonly SortedFile[]): Generator<IndexedPack> {
+  for (const pack of packs) if (!others.some((other) => other.hasPack(pack))) yield pack
+}

@@ -118,8 +118,9 @@ describe('a session table in several threads', () => {
       expect(winners).toBeGreaterThan(0)
       twice += winners - 1
     }
-    // A thread that is stopped while it writes an id lets others claim that id too: at most one for each time it is stopped.
-    expect(twice).toBeLessThan(20)
+    // A thread that is stopped while it writes an id lets others claim that id too: at most one for each time it is stopped, and where
+    // many more threads than cores run, that is often.
+    expect(twice).toBeLessThan(count / 100)
     expect(table.size).toBe(count + twice)
     for (let i = 0; i < count; i++) expect(table.claim(idOf(i))).toBe(false)
   })

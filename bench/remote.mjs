@@ -1,0 +1,122 @@
+// `npm run bench:remote`: kloset beside restic on the same S3 and SFTP servers on loopback, near and with latency added.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { root, temporaryFolder } from '../scripts/run.mjs'
+import { differences, sizeOfTree } from '../scripts/trees.mjs'
+import { generatedTree, realTree } from './data.mjs'
+import { measure } from './measure.mjs'
+import { remoteTools } from './remote-tools.mjs'
+import { datasetReport, machineReport, writeBetweenMarkers } from './report.mjs'
+
+const help = `npm run bench:remote -- [options]        (build first: npm run setup)
+
+  --runs N       runs of everything, in turns; the median counts (1)
+  --tree DIR     a real tree to back up (default: a generated one)
+  --files N      files of the generated tree (10000)
+  --latency MS   what the far servers add to each round trip (50)
+  --only NAMES   of s3,s3-far,sftp,sftp-far, with commas between
+  --work DIR     where to work (/dev/shm)
+  --no-write     leave docs/benchmarks.md as it is`
+
+const { values: options } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '1' },
+    tree: { type: 'string' },
+    files: { type: 'string', default: '10000' },
+    latency: { type: 'string', default: '50' },
+    only: { type: 'string' },
+    work: { type: 'string', default: '/dev/shm' },
+    'no-write': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (options.help) {
+  console.log(help)
+  process.exit(0)
+}
+
+const work = temporaryFolder('kloset-bench', options.work)
+const runs = Number(options.runs)
+const tools = remoteTools()
+const servers = await startServers()
+const folder = join(work, 'data')
+const data = options.tree ? realTree(resolve(options.tree), folder) : generatedTree(folder, Number(options.files))
+const size = sizeOfTree(folder)
+const parts = [machineReport({ tools, runs, place: 'servers, data and restored files on the same machine' })]
+for (const [kind, far] of [
+  ['s3', false],
+  ['s3', true],
+  ['sftp', false],
+  ['sftp', true],
+]) {
+  const wanted = options.only?.split(',')
+  const server = servers.where[kind]
+  if (server === undefined || (wanted && !wanted.includes(far ? `${kind}-far` : kind))) continue
+  const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${far ? `, ${options.latency} ms away` : ''}: ${data.name}`
+  console.error(`\n${title}`)
+  const results = measureAll({ kind, server, port: far ? server.far : server.near })
+  parts.push(datasetReport({ name: title, size }, results))
+}
+servers.stop()
+
+const text = parts.join('\n\n')
+console.log(`\n${text}\n`)
+if (!options['no-write']) writeBetweenMarkers(join(root, 'docs/benchmarks.md'), text, 'remote')
+
+function measureAll(where) {
+  const results = new Map(tools.map(({ name }) => [name, new Map()]))
+  for (let round = 1; round <= runs; round++) {
+    for (const tool of tools) {
+      const place = { ...where, name: `${tool.name}-${where.port}-${round}`, cache: join(work, `cache-${tool.name}`) }
+      for (const [step, costs] of measureOnce(tool, place, round)) {
+        const steps = results.get(tool.name)
+        steps.set(step, [...(steps.get(step) ?? []), costs])
+      }
+    }
+  }
+  return results
+}
+
+/** Every step of one program on a fresh store; caches are kept from step to step, as they are in life. */
+function measureOnce(tool, place, round) {
+  const to = join(work, 'restored')
+  for (const each of [to, place.cache]) mkdirSync(each, { recursive: true })
+  const steps = new Map()
+  const step = (name, command) => {
+    const costs = measure(command, work)
+    steps.set(name, costs)
+    console.error(
+      `  ${round}. ${tool.name.padEnd(7)} ${name.padEnd(10)} ${costs.wall.toFixed(2)} s, CPU ${costs.cpu.toFixed(2)} s`,
+    )
+  }
+  try {
+    measure(tool.create(place), work)
+    step('first', tool.backup(place, folder))
+    step('unchanged', tool.backup(place, folder))
+    data.change(folder, `${tool.name} ${place.port} ${round}`)
+    step('changed', tool.backup(place, folder))
+    step('check', tool.check(place))
+    step('restore', tool.restore(place, to))
+    if (tool.name === 'kloset' && round === 1) {
+      const found = differences(folder, to)
+      if (found.length > 0) throw new Error(`the restored tree differs:\n${found.slice(0, 10).join('\n')}`)
+    }
+  } finally {
+    for (const each of [to, place.cache]) rmSync(each, { recursive: true, force: true })
+  }
+  return steps
+}
+
+async function startServers() {
+  if (!existsSync(join(root, 'packages/cli/dist/cli.js')))
+    throw new Error('There is nothing to measure yet: npm run setup')
+  const script = fileURLToPath(new URL('./servers.mjs', import.meta.url))
+  const child = spawn(process.execPath, [script, '--latency', options.latency], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [line] = await once(createInterface({ input: child.stdout }), 'line')
+  return { where: JSON.parse(line), stop: () => child.stdin.end() }
+}

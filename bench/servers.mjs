@@ -1,0 +1,44 @@
+// The servers of the remote benchmark, in a process of their own, since what is measured is waited for synchronously: prints where they are as one line
+// of JSON, and stops them when its standard input ends. `--latency MS` puts a proxy in front of each, that delays every byte half of it each way.
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { createServer } from 'vite'
+import { root } from '../scripts/run.mjs'
+
+const { values: options } = parseArgs({ options: { latency: { type: 'string', default: '50' } } })
+const half = Number(options.latency) / 2
+
+const loader = await createServer({
+  root,
+  configFile: false,
+  logLevel: 'error',
+  appType: 'custom',
+  server: { middlewareMode: true, hmr: false, watch: null, ws: false },
+})
+const { missingForS3, startS3 } = await loader.ssrLoadModule('/testing/servers/s3.ts')
+const { missingForSsh, startSsh } = await loader.ssrLoadModule('/testing/servers/sshd.ts')
+const { startProxy } = await loader.ssrLoadModule('/testing/proxy.ts')
+
+const running = []
+const servers = {}
+for (const [name, missing, start] of [
+  ['s3', missingForS3, startS3],
+  ['sftp', missingForSsh, startSsh],
+]) {
+  if (missing() !== undefined) {
+    console.error(`${name}: ${missing()}`)
+    continue
+  }
+  const server = await start()
+  running.push(server)
+  const port = server.port ?? Number(new URL(server.endpoint).port)
+  const far = await startProxy({ port })
+  running.push(far)
+  far.weather = { up: { latency: half }, down: { latency: half } }
+  servers[name] = { ...server, near: port, far: far.port }
+}
+console.log(JSON.stringify(servers))
+await once(process.stdin.resume(), 'end')
+for (const each of running.reverse()) await each.stop()
+await loader.close()
+process.exit(0)
