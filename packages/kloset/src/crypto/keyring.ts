@@ -13,6 +13,8 @@ export interface KeyMaterial {
   readonly storeId: Bytes
   /** The store secret, 32 bytes; it never changes. */
   readonly secret: Bytes
+  /** 16 bytes where the secret is shared by stores that cut and name blobs alike; absent, the store is a family of its own. */
+  readonly family?: Bytes | undefined
   /** The master keys of the epochs from 0 to the newest, 32 bytes each. */
   readonly epochs: readonly Bytes[]
 }
@@ -37,14 +39,17 @@ export interface Keyring {
   readonly configKey: Bytes
   /** Key of the MAC of key slots. */
   readonly slotsKey: Bytes
+  /** Key of what this machine keeps of the store in forms of its own: never of anything in the store. */
+  readonly localKey: Bytes
   /** A key of an epoch. @throws KLOSET_OBJECT_CORRUPT where the epoch is none of the store's. */
   masterKey(epoch: number, label: SealLabel): Bytes
 }
 
 /** The keys that follow from `material`. */
 export function createKeyring(material: KeyMaterial): Keyring {
-  const { storeId, secret, epochs } = material
-  if (storeId.length !== 16) throw new RangeError('a store id has 16 bytes')
+  const { storeId, secret, family = storeId, epochs } = material
+  for (const id of [storeId, family])
+    if (id.length !== 16) throw new RangeError('the id of a store or family has 16 bytes')
   if (epochs.length === 0) throw new RangeError('a store has at least the master key of epoch 0')
   for (const key of [secret, ...epochs]) if (key.length !== 32) throw new RangeError('a key has 32 bytes')
 
@@ -57,28 +62,32 @@ export function createKeyring(material: KeyMaterial): Keyring {
     }
     return key
   }
-  const ofSecret = (label: string, length?: number): Bytes => once(label, () => subkey(secret, storeId, label, length))
+  const ofStore = (label: string): Bytes => once(label, () => subkey(secret, storeId, label))
+  const ofFamily = (label: string, length?: number): Bytes => once(label, () => subkey(secret, family, label, length))
 
   return {
     material,
     epoch: epochs.length - 1,
     get chunkKey() {
-      return ofSecret('chunks')
+      return ofFamily('chunks')
     },
     get nodeKey() {
-      return ofSecret('nodes')
+      return ofFamily('nodes')
     },
     get splitKey() {
-      return ofSecret('split')
+      return ofFamily('split')
     },
     get gear() {
-      return ofSecret('gear', 2_048)
+      return ofFamily('gear', 2_048)
     },
     get configKey() {
-      return ofSecret('config')
+      return ofStore('config')
     },
     get slotsKey() {
-      return ofSecret('slots')
+      return ofStore('slots')
+    },
+    get localKey() {
+      return ofStore('local')
     },
     masterKey(epoch, label) {
       const master = epochs[epoch]
@@ -93,14 +102,21 @@ export function createKeyring(material: KeyMaterial): Keyring {
   }
 }
 
-/** The keys of a new store: random ones, or for `none` those that follow from its id. */
-export function createKeyMaterial(encryption: Encryption, storeId: Bytes): KeyMaterial {
-  if (encryption === 'none') return plaintextMaterial(storeId)
-  return { encryption, storeId, secret: runtime.randomBytes(32), epochs: [runtime.randomBytes(32)] }
+/**
+ * The keys of a new store: random ones, or for `none` those that follow from its id. With `like`, it joins the family of that store:
+ * both have one secret, and each its own master key.
+ */
+export function createKeyMaterial(encryption: Encryption, storeId: Bytes, like?: KeyMaterial): KeyMaterial {
+  const family = like && (like.family ?? like.storeId)
+  if (encryption === 'none') return plaintextMaterial(storeId, family)
+  const secret = like?.secret ?? runtime.randomBytes(32)
+  return { encryption, storeId, secret, epochs: [runtime.randomBytes(32)], ...(family === undefined ? {} : { family }) }
 }
 
 /** The keys of a store without encryption. They protect nothing, but let every check work the same. */
-export function plaintextMaterial(storeId: Bytes): KeyMaterial {
-  const secret = hkdf(storeId, new Uint8Array(0), 'kloset/v1/plaintext')
-  return { encryption: 'none', storeId, secret, epochs: [secret] }
+export function plaintextMaterial(storeId: Bytes, family?: Bytes): KeyMaterial {
+  const keyOf = (id: Bytes): Bytes => hkdf(id, new Uint8Array(0), 'kloset/v1/plaintext')
+  const own = keyOf(storeId)
+  if (family === undefined) return { encryption: 'none', storeId, secret: own, epochs: [own] }
+  return { encryption: 'none', storeId, secret: keyOf(family), epochs: [own], family }
 }

@@ -16,6 +16,13 @@ export interface Place {
   readonly length: number
 }
 
+/** The raw bytes of an opened frame, and how they were stored. */
+export interface OpenedFrame extends Place {
+  readonly codec: Codec
+  /** The frame's plaintext, without padding: what another pack can take as it is. */
+  readonly packed: Place
+}
+
 /**
  * Makes a frame's plaintext of `length` raw bytes at `from` in kernel memory. What does not shrink below 97 % is kept as it is:
  * the few bytes saved would not pay for decompressing them.
@@ -57,14 +64,15 @@ function shrink(codec: Codec, from: number, length: number, to: number, worth: n
  * the footer or index says of the frame.
  * @throws MalformedError where the plaintext is not a frame of that length
  */
-export function unpackFrame(sealedLength: number, rawLength: number, open: (out: Uint8Array) => number): Place {
+export function unpackFrame(sealedLength: number, rawLength: number, open: (out: Uint8Array) => number): OpenedFrame {
   if (sealedLength > limits.sealedFrame || rawLength > limits.rawFrame) throw new MalformedError('a frame is too large')
   const kernel = kernels()
   const at = plain.at(sealedLength)
   const length = open(kernel.heap().subarray(at, at + sealedLength))
   const { codec, payload, stored } = frameHeader(kernel.heap().subarray(at, at + length), rawLength)
   const from = at + payload
-  if (codec === 'none') return { at: from, length: rawLength }
+  const packed = { at, length: payload + stored }
+  if (codec === 'none') return { at: from, length: rawLength, codec, packed }
   const to = unpacked.at(Math.max(rawLength, 64))
   if (codec === 'lz4') {
     if (kernel.lz4Decompress(from, stored, to, rawLength) !== rawLength) throw new MalformedError('a frame is not LZ4')
@@ -72,7 +80,7 @@ export function unpackFrame(sealedLength: number, rawLength: number, open: (out:
     const raw = decompress(codec, kernel.heap().subarray(from, from + stored), rawLength)
     kernel.heap().set(raw, to)
   }
-  return { at: to, length: rawLength }
+  return { at: to, length: rawLength, codec, packed }
 }
 
 function frameHeader(plaintext: Uint8Array, rawLength: number): { codec: Codec; payload: number; stored: number } {

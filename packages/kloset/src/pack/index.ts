@@ -1,5 +1,6 @@
 export { createKeyring, type Encryption, type KeyMaterial, type Keyring, plaintextMaterial } from '../crypto/index.js'
 export type { Footer, PackClass } from './footer.js'
+export type { OpenedFrame, Place } from './frame.js'
 export { limits } from './limits.js'
 export {
   openPack,

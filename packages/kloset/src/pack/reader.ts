@@ -4,7 +4,7 @@ import { isKlosetError, KlosetError } from '../errors.js'
 import { blake3, keyedBlake3 } from '../hash/index.js'
 import { kernels } from '../kernels/index.js'
 import { decodeFooter, type Footer } from './footer.js'
-import { type Place, unpackFrame } from './frame.js'
+import { type OpenedFrame, unpackFrame } from './frame.js'
 import { limits, recordLength } from './limits.js'
 
 /** Length of a pack's header as this version writes it; readers take longer ones. */
@@ -34,7 +34,7 @@ export class PackOpener {
    * Opens the frame with this ordinal into kernel memory, where it stays until the next frame is opened in this thread.
    * @throws KLOSET_PACK_CORRUPT where it is not what was sealed there
    */
-  frame(ordinal: number, sealed: Uint8Array, rawLength: number): Place {
+  frame(ordinal: number, sealed: Uint8Array, rawLength: number): OpenedFrame {
     return asPackError(this.#name, () =>
       unpackFrame(sealed.length, rawLength, (out) => this.#sealer.openInto(0, ordinal, sealed, out)),
     )

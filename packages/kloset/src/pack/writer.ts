@@ -5,7 +5,7 @@ import { KlosetError } from '../errors.js'
 import { blake3 } from '../hash/index.js'
 import { kernels } from '../kernels/index.js'
 import { encodeFooter, type PackClass } from './footer.js'
-import { packFrame } from './frame.js'
+import { type Place, packFrame } from './frame.js'
 import { frameHeaderLength, limits, mostRecords, recordLength } from './limits.js'
 import { giveRegion, type Region, takeRegion } from './regions.js'
 
@@ -106,6 +106,14 @@ export class PackWriter {
     }
   }
 
+  /**
+   * Adds a frame that another pack held, compressed as it is: its plaintext at `packed` in kernel memory, and of the blobs in it 40 bytes
+   * each, as in a footer. The caller has verified that they are what is in it.
+   */
+  addFrame(packed: Place, rawLength: number, records: Uint8Array): void {
+    this.#sealPacked(packed, rawLength, Records.of(records))
+  }
+
   /** Closes the open frame, so that what follows does not share it: frames never mix sources. */
   closeFrame(): void {
     this.#closeFrame()
@@ -132,13 +140,16 @@ export class PackWriter {
   }
 
   #sealFrame(from: number, length: number, records: Records): void {
-    const frame = packFrame(this.#options.codec, from, length)
+    this.#sealPacked(packFrame(this.#options.codec, from, length), length, records)
+  }
+
+  #sealPacked(packed: Place, rawLength: number, records: Records): void {
     const plaintext = kernels()
       .heap()
-      .subarray(frame.at, frame.at + frame.length)
-    if (this.#pack !== undefined && !this.#pack.takes(frame.length, records.count)) this.#closePack()
+      .subarray(packed.at, packed.at + packed.length)
+    if (this.#pack !== undefined && !this.#pack.takes(packed.length, records.count)) this.#closePack()
     this.#pack ??= new OpenPack(this.#options)
-    this.#pack.add(plaintext, length, records)
+    this.#pack.add(plaintext, rawLength, records)
     if (this.#pack.length >= this.#options.packSize) this.#closePack()
   }
 
@@ -214,6 +225,13 @@ class Records {
   #bytes: Bytes = new Uint8Array(64 * recordLength)
   #view = new DataView(this.#bytes.buffer)
   count = 0
+
+  static of(bytes: Uint8Array): Records {
+    const records = new Records()
+    const at = records.#grow(bytes.length / recordLength)
+    records.#bytes.set(bytes, at)
+    return records
+  }
 
   add(ids: Uint8Array, idAt: number, offset: number, length: number): void {
     const at = this.#grow(1)
