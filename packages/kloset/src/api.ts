@@ -1,4 +1,4 @@
-import type { Connector, Content, Destination, Entry, Source } from './connector/index.js'
+import type { Connector, Content, Context, Destination, Entry, Source } from './connector/index.js'
 import type { FailedEntry, Run } from './run.js'
 
 /** How a store is unlocked. A plaintext store is opened only by saying so. */
@@ -36,7 +36,23 @@ export interface Notice {
     | 'adopted'
     | 'parent-damaged'
     | 'packs-missing'
+    | 'pruned-meanwhile'
+    | 'rechunked'
+    | 'cache-unusable'
+    | 'memory-unusable'
+    | 'other-store'
   readonly message: string
+}
+
+/** Where and how much this machine keeps of what it has read of stores. */
+export interface CacheOptions {
+  /** Default: `$XDG_CACHE_HOME/kloset`, or `~/.cache/kloset`. Each store gets a folder of its own in it. */
+  readonly folder?: string
+  /**
+   * The most bytes for all stores together, default 4 GiB; what was not used for longest goes first. The sorted index of a store that is in
+   * use stays, whatever the size: about 50 bytes a chunk where there are more than half a million.
+   */
+  readonly size?: number
 }
 
 /** What {@link openStore} takes. */
@@ -49,12 +65,36 @@ export interface OpenOptions {
   /** Default `write`. */
   readonly mode?: 'read' | 'write'
   readonly engine?: Engine
+  /** Keeps index segments, log entries, tree nodes and keys on this machine, so that they are not read again. Default: no. */
+  readonly cache?: boolean | CacheOptions
+  /**
+   * Remembers the newest log entry that was seen, so that a store that went back or was forked is recognised (KLOSET_LOG_CHANGED).
+   * `true`: below `$XDG_STATE_HOME/kloset`; a string: in this folder. Default: no.
+   */
+  readonly remember?: boolean | string
+  /** Accepts the log as it is now, whatever is remembered: what is wrong with it was looked into. */
+  readonly trust?: boolean
+  /**
+   * Promises that nobody else writes meanwhile. Only needed where the storage cannot tell which of two writers was first: without
+   * this, such a store is not written to.
+   */
+  readonly exclusive?: boolean
+  /**
+   * Asks what only a person can decide, such as whether an unknown server is the right one. Absent: nobody is there to be asked, and what is
+   * in doubt is refused.
+   */
+  readonly ask?: Context['ask'] | undefined
   readonly signal?: AbortSignal | undefined
   onNotice?(notice: Notice): void
 }
 
 /** What {@link createStore} takes: none of it can be changed later, except how the store is unlocked. */
 export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
+  /**
+   * Cuts and names chunks as this open store does, so that what is synchronized between the two is neither cut nor compressed again.
+   * Both are encrypted, or neither is; who can open one learns which chunks the other has.
+   */
+  readonly like?: Store
   /** Default `aes-256-gcm`; `none` exactly when `unlock` is plaintext. */
   readonly encryption?: 'aes-256-gcm' | 'chacha20-poly1305'
   /** Bytes; default 256 KiB, 1 MiB, 4 MiB. Databases want smaller. */
@@ -262,6 +302,8 @@ export interface Snapshot {
 /** What a store is. */
 export interface StoreInfo {
   readonly id: string
+  /** The same for stores of which one was created like the other: they cut and name chunks alike. */
+  readonly family: string
   readonly location: string
   readonly created: Date
   readonly version: number
@@ -286,6 +328,113 @@ export interface StoreInfo {
   }[]
 }
 
+/** What {@link Store.forget} and {@link Store.undelete} take. */
+export interface ForgetOptions {
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a prune takes. */
+export interface PruneOptions extends Run<Notice> {
+  /** Says what would be done, and does nothing. */
+  readonly dryRun?: boolean
+  /**
+   * Milliseconds between condemning a pack and deleting it, default 24 hours: until then a snapshot can be undeleted, and who reads it
+   * goes on undisturbed. 0 deletes at once.
+   */
+  readonly delay?: number
+  /** Milliseconds that a pack no log entry names is left alone, default 7 days: a backup that stored it may still be running. */
+  readonly grace?: number
+}
+
+/** A number of packs and their bytes. */
+export interface PackCount {
+  readonly packs: number
+  readonly bytes: number
+}
+
+/** What a prune did, or in a dry run would do. */
+export interface PruneResult {
+  /** Deleted: condemned for long enough. */
+  readonly purged: PackCount
+  /** Newly condemned: no snapshot needs them. */
+  readonly condemned: PackCount
+  /** Condemned, and not deleted yet; `until`: when the first of them can be. */
+  readonly waiting: PackCount & { readonly until: Date | undefined }
+  /** Left by interrupted backups, or of backups that are still running: not named by the log, and left alone for now. */
+  readonly suspects: PackCount
+  /** Snapshots need something in them. */
+  readonly kept: PackCount
+  /** Bytes in kept packs that no snapshot needs: repacking would free them. */
+  readonly unused: number
+  /** Index segments that were removed. */
+  readonly segments: number
+  readonly duration: number
+}
+
+/** Happens while stores are synchronized. */
+export type SyncEvent = Notice | { readonly type: 'synchronized' | 'skipped'; readonly snapshot: Snapshot }
+
+/** A snapshot and which stores have it: see {@link copiesOf}. */
+export interface SnapshotCopies {
+  /** As the first of the stores shows it that has it, or else of those where it was forgotten. */
+  readonly snapshot: Snapshot
+  /** Whether each of the stores has it, in their order. */
+  readonly places: readonly ('present' | 'forgotten' | 'absent')[]
+}
+
+/** What {@link Store.syncTo} takes. */
+export interface SyncOptions extends Run<SyncEvent> {
+  /** Names as {@link Store.snapshot} takes them; default: all. */
+  readonly snapshots?: readonly string[]
+  /** Of those, which. */
+  readonly where?: SnapshotFilter
+  /** Also sends snapshots that were forgotten in the other store, and so brings them back. */
+  readonly includeForgotten?: boolean
+  readonly dryRun?: boolean
+}
+
+/** What a synchronization did, or in a dry run would do. */
+export interface SyncResult {
+  /** Snapshots that the other store has now and had not before, oldest first. */
+  readonly synchronized: readonly Snapshot[]
+  /** How many of those asked for it had already. */
+  readonly present: number
+  /** How many of those asked for were forgotten there, and were therefore left out. */
+  readonly forgotten: number
+  /**
+   * Snapshots that were left out, because some of their entries cannot be read here: `failed` says which. A copy without them would
+   * be taken for the whole snapshot for ever; once this store was healed, they are synchronized like any other.
+   */
+  readonly incomplete: readonly Snapshot[]
+  readonly failed: readonly FailedEntry[]
+  /** How many, when more than the 10,000 listed. */
+  readonly failedCount: number
+  /** Whether content was cut anew, because the stores cut differently. */
+  readonly rechunked: boolean
+  /** Bytes read from this store's storage. In a dry run a guess, of packs only. */
+  readonly read: number
+  /** Bytes written to the other. In a dry run a guess. */
+  readonly sent: number
+  /** Bytes of the snapshots' content that did not have to be stored, because the other store has them or they are holes. */
+  readonly deduplicated: number
+  readonly duration: number
+}
+
+/** Requests to the storage since the store was opened, failed ones and those made again included. */
+export interface Requests {
+  readonly put: number
+  readonly get: number
+  readonly stat: number
+  readonly list: number
+  readonly remove: number
+  readonly usage: number
+  /** Bytes of the bodies of puts. */
+  readonly uploaded: number
+  /** Bytes of objects that were read. */
+  readonly downloaded: number
+}
+
 /** An open store. */
 export interface Store extends AsyncDisposable {
   readonly id: string
@@ -300,5 +449,26 @@ export interface Store extends AsyncDisposable {
   /** By unambiguous id prefix, `latest`, or `latest~N`. @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS */
   snapshot(name: string): Promise<Snapshot>
   info(): Promise<StoreInfo>
+  /**
+   * Forgets snapshots, named as {@link Store.snapshot} takes them: they are no longer listed, and prune deletes what only they need. Until
+   * then {@link Store.undelete} brings them back. Resolves to what was forgotten.
+   */
+  forget(snapshots: readonly string[], options?: ForgetOptions): Promise<readonly Snapshot[]>
+  /**
+   * Brings forgotten snapshots back, named by unambiguous prefixes of their ids.
+   * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_PRUNED where something they need was deleted
+   */
+  undelete(snapshots: readonly string[], options?: ForgetOptions): Promise<readonly Snapshot[]>
+  /** The snapshots that were forgotten, oldest first. */
+  forgotten(): AsyncIterable<Snapshot>
+  /** Deletes packs that no snapshot needs, in two steps: first they are condemned, later deleted. Others may work meanwhile. */
+  prune(options?: PruneOptions): Promise<PruneResult>
+  /**
+   * Copies snapshots into another open store, oldest first, each with its id, so that it is recognised there. What that store has is not
+   * sent again. Interrupted at any moment it leaves whole snapshots, and the next one goes on from there.
+   */
+  syncTo(peer: Store, options?: SyncOptions): Promise<SyncResult>
+  /** What was asked of the storage so far. */
+  readonly requests: Requests
   close(): Promise<void>
 }

@@ -17,6 +17,7 @@ export type KlosetErrorCode =
   | 'KLOSET_LOCKED'
   | 'KLOSET_NOT_ENCRYPTED'
   | 'KLOSET_VERSION'
+  | 'KLOSET_LOG_CHANGED'
   // Damage: an object that is not what its place says it is.
   | 'KLOSET_CONFIG_CORRUPT'
   | 'KLOSET_KEY_CORRUPT'
@@ -29,6 +30,7 @@ export type KlosetErrorCode =
   // What the caller asked for.
   | 'KLOSET_SNAPSHOT_NOT_FOUND'
   | 'KLOSET_SNAPSHOT_AMBIGUOUS'
+  | 'KLOSET_SNAPSHOT_PRUNED'
   | 'KLOSET_PATH_NOT_FOUND'
   | 'KLOSET_PATH_UNSAFE'
   | 'KLOSET_FILE_CHANGED'

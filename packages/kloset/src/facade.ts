@@ -3,22 +3,36 @@ import type {
   BackupResult,
   CheckOptions,
   Finding,
+  ForgetOptions,
+  PruneOptions,
+  PruneResult,
+  Requests,
   RestoreOptions,
   RestoreResult,
   Snapshot,
   SnapshotFilter,
   Store,
   StoreInfo,
+  SyncOptions,
+  SyncResult,
 } from './api.js'
 import { backup } from './backup/index.js'
+import { connectHere } from './connect.js'
 import type { Call, Destination, Registry, Source } from './connector/index.js'
 import { isKlosetError } from './errors.js'
-import { connectHere } from './open.js'
+import { forget, forgottenRecords, prune, undelete } from './prune/index.js'
 import { restore } from './restore/index.js'
 import { matches, type SnapshotContext, StoredSnapshot, selectSnapshot } from './snapshot/index.js'
 import { storeInfo } from './store/info.js'
 import type { OpenedStore } from './store/opened.js'
+import { synchronize } from './sync/index.js'
 import { check } from './verify/index.js'
+
+/** What is behind an open store. @throws TypeError where it does not come from this library */
+export function openedStore(store: Store): OpenedStore {
+  if (!(store instanceof OpenStore)) throw new TypeError('a store comes from openStore or createStore')
+  return store.opened
+}
 
 /** An open store as the public API shows it. */
 export class OpenStore implements Store {
@@ -31,12 +45,22 @@ export class OpenStore implements Store {
     this.#registry = registry
   }
 
+  /** What verbs work with; not for users of the library. @internal */
+  get opened(): OpenedStore {
+    this.#requireOpen()
+    return this.#store
+  }
+
   get id(): string {
     return this.#store.id
   }
 
   get location(): string {
     return this.#store.storage.location
+  }
+
+  get requests(): Requests {
+    return this.#store.requests
   }
 
   async backup(
@@ -66,7 +90,11 @@ export class OpenStore implements Store {
     options: RestoreOptions = {},
   ): Promise<RestoreResult> {
     const call = this.#call(options.signal)
-    const stored = await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
+    const known = typeof snapshot === 'string' ? undefined : this.#store.log.state.snapshots.get(snapshot.id)
+    const stored =
+      known === undefined
+        ? await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
+        : this.#view(known.record, call)
     if (typeof to !== 'string') return restore(this.#store, stored, to, options, call)
     // Before a folder is made for it.
     await stored.stored(options.path ?? '')
@@ -94,8 +122,32 @@ export class OpenStore implements Store {
     return this.#stored(name, this.#call(undefined))
   }
 
+  async forget(snapshots: readonly string[], options: ForgetOptions = {}): Promise<readonly Snapshot[]> {
+    const call = this.#call(options.signal)
+    return (await forget(this.#store, snapshots, options, call)).map((record) => this.#view(record, call))
+  }
+
+  async undelete(snapshots: readonly string[], options: ForgetOptions = {}): Promise<readonly Snapshot[]> {
+    const call = this.#call(options.signal)
+    return (await undelete(this.#store, snapshots, options, call)).map((record) => this.#view(record, call))
+  }
+
+  async *forgotten(): AsyncGenerator<Snapshot> {
+    const call = this.#call(undefined)
+    await this.#store.log.refresh(call)
+    for (const record of forgottenRecords(this.#store)) yield this.#view(record, call)
+  }
+
+  async prune(options: PruneOptions = {}): Promise<PruneResult> {
+    return prune(this.#store, options, this.#call(options.signal))
+  }
+
   async info(): Promise<StoreInfo> {
     return storeInfo(this.#store, this.#call(undefined))
+  }
+
+  async syncTo(peer: Store, options: SyncOptions = {}): Promise<SyncResult> {
+    return synchronize(this.#store, openedStore(peer), options, this.#call(options.signal))
   }
 
   async close(): Promise<void> {

@@ -7,31 +7,43 @@ export type {
   BackupEvent,
   BackupOptions,
   BackupResult,
+  CacheOptions,
   CheckOptions,
   CreateOptions,
   Difference,
   Engine,
   EngineOptions,
   Finding,
+  ForgetOptions,
   Notice,
   OpenOptions,
   Overwrite,
+  PackCount,
+  PruneOptions,
+  PruneResult,
+  Requests,
   RestoreEvent,
   RestoreOptions,
   RestoreResult,
   Snapshot,
+  SnapshotCopies,
   SnapshotEntry,
   SnapshotFile,
   SnapshotFilter,
   SnapshotSource,
   Store,
   StoreInfo,
+  SyncEvent,
+  SyncOptions,
+  SyncResult,
   Totals,
   Unlock,
 } from './api.js'
+export { copiesOf } from './copies.js'
+export { createStore } from './create.js'
 export { createEngine } from './engine.js'
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
-export { createStore, openSource, openStore } from './open.js'
+export { openSource, openStore } from './open.js'
 export type { FailedEntry, Progress, Run } from './run.js'
 export {
   type Bandwidth,

@@ -2,10 +2,13 @@ import { createBackupJob } from './backup/job.js'
 import type { BackupInit } from './backup/messages.js'
 import { createScanJob, type ScanInit } from './backup/scan-job.js'
 import type { WorkerSide } from './connector/index.js'
+import { createSortJob, type SortInit } from './index/index.js'
 import { createRestoreJob } from './restore/job.js'
 import type { RestoreInit } from './restore/messages.js'
 import type { JobFactory } from './runtime/jobs.js'
 import { createDeriveJob } from './store/derive.js'
+import { createSyncJob } from './sync/job.js'
+import type { SyncInit } from './sync/messages.js'
 import { createVerifyJob } from './verify/job.js'
 import type { VerifyInit } from './verify/messages.js'
 
@@ -18,8 +21,12 @@ export const createJob: JobFactory = async (kind, init) => {
       return createRestoreJob(init as RestoreInit, load)
     case 'scan':
       return createScanJob(init as ScanInit, load)
+    case 'sort':
+      return createSortJob(init as SortInit)
     case 'derive':
       return createDeriveJob()
+    case 'sync':
+      return createSyncJob(init as SyncInit)
     case 'verify':
       return createVerifyJob(init as VerifyInit)
     default:

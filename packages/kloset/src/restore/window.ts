@@ -1,7 +1,7 @@
-import type { Bytes } from '../bytes/index.js'
 import { toHex } from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
-import type { FrameRef, IndexTable } from '../index/index.js'
+import type { IndexTable } from '../index/index.js'
+import { type PackRead, type Placed, planReads } from '../store/reads.js'
 import type { Target } from './entries.js'
 
 /** A file being restored, from its first piece to its last. */
@@ -13,28 +13,17 @@ export interface FileState {
 }
 
 /** A run of a file's bytes and where it is stored. */
-export interface Piece {
+export interface Piece extends Placed {
   readonly file: FileState
-  readonly frame: FrameRef
-  readonly offset: number
   readonly length: number
   readonly at: number
   readonly id: Uint8Array
 }
 
-/** Frames of one pack that are read with one request, and the pieces in them. */
-export interface Request {
-  readonly pack: Bytes
-  /** Bytes of the pack's file to read. */
-  readonly from: number
-  readonly to: number
-  readonly frames: readonly FrameRef[]
-  readonly pieces: readonly Piece[]
+/** Frames of one pack that are read with one request, the pieces in them, and their files. */
+export interface Request extends PackRead<Piece> {
   readonly files: readonly FileState[]
 }
-
-/** Frames this near to each other are read together: the bytes between cost less than another request. */
-const gap = 128 * 1024
 
 /** A request reads at most about so many sealed bytes. */
 const requestBytes = 4 * 1024 * 1024
@@ -72,40 +61,10 @@ export class Window {
 
   /** What to read, in the order of packs and frames. */
   requests(): Request[] {
-    const pieces = this.#pieces
-      .filter(({ file }) => !file.failed)
-      .sort((a, b) => a.frame.number - b.frame.number || a.offset - b.offset)
-    const requests: Request[] = []
-    for (let i = 0; i < pieces.length; ) {
-      const first = pieces[i]!.frame
-      const start = i
-      let last = first
-      const frames: FrameRef[] = []
-      for (; i < pieces.length; i++) {
-        const { frame } = pieces[i]!
-        if (frames.length > 0 && frame.number === last.number) continue
-        if (frames.length > 0 && !joins(first, last, frame)) break
-        frames.push(frame)
-        last = frame
-      }
-      const mine = pieces.slice(start, i)
-      const files = [...new Set(mine.map(({ file }) => file))]
-      requests.push({
-        pack: first.pack,
-        from: first.offset,
-        to: last.offset + last.sealedLength,
-        frames,
-        pieces: mine,
-        files,
-      })
-    }
-    return requests
+    const pieces = this.#pieces.filter(({ file }) => !file.failed)
+    return planReads(pieces, requestBytes).map((read) => ({
+      ...read,
+      files: [...new Set(read.wanted.map(({ file }) => file))],
+    }))
   }
-}
-
-function joins(first: FrameRef, last: FrameRef, next: FrameRef): boolean {
-  // Frames of a pack are numbered in a row: another pack has a jump in ordinals, offsets or both.
-  if (next.number - last.number !== next.ordinal - last.ordinal || next.offset <= last.offset) return false
-  const end = next.offset + next.sealedLength
-  return next.offset - (last.offset + last.sealedLength) <= gap && end - first.offset <= requestBytes
 }

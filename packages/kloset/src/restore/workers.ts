@@ -1,13 +1,12 @@
 import { entryViews, RecordWriter, recordOf } from '../backup/records.js'
 import type { Bytes } from '../bytes/index.js'
-import { type Call, pathFromBytes, type Storage, type WorkerModule } from '../connector/index.js'
+import { type Call, pathFromBytes, type WorkerModule } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
-import { packObject } from '../pack/index.js'
-import { packHeaderLength } from '../pack/reader.js'
 import { type PostedError, postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import type { OpenedStore } from '../store/opened.js'
+import { PackRanges, type ReadFrames } from '../store/reads.js'
 import { extents, type PlacedExtent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { BeginReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
@@ -27,12 +26,11 @@ const depth = 2
 /** Restores through the destination's worker module: frames are fetched once, in the order of packs, and written where they are opened. */
 export class WorkerRestore {
   readonly #jobs: JobSet
-  readonly #storage: Storage
   readonly #report: RestoreReport
   readonly #call: Call
   readonly #store: OpenedStore
   readonly #fallback: (target: Target) => Promise<void>
-  readonly #headers = new Map<string, Promise<Bytes>>()
+  readonly #ranges: PackRanges
   readonly #directories: Bytes[] = []
   #lastDirectories = new RecordWriter()
   // Files that were begun and not ended yet.
@@ -51,11 +49,13 @@ export class WorkerRestore {
     fallback: (target: Target) => Promise<void>,
   ) {
     this.#store = store
-    this.#storage = store.storage
     this.#jobs = jobs
     this.#report = report
     this.#call = call
     this.#fallback = fallback
+    this.#ranges = new PackRanges(store.storage, call, (bytes) => {
+      report.read += bytes
+    })
   }
 
   /** `fallback` writes one file another way, when a part of it turned out damaged where it was read first. */
@@ -132,7 +132,7 @@ export class WorkerRestore {
         const next = await pieces.next()
         if (next.done) break
         const { id, length, offset } = next.value
-        if (id !== undefined) window.addPiece(file, id, length, offset)
+        if (id !== undefined) await this.#addPiece(window, file, id, length, offset)
       } catch (error) {
         this.#call.signal.throwIfAborted()
         await this.#fail(file, error)
@@ -219,15 +219,26 @@ export class WorkerRestore {
     }
   }
 
+  async #addPiece(window: Window, ...piece: Parameters<Window['addPiece']>): Promise<void> {
+    try {
+      window.addPiece(...piece)
+    } catch (error) {
+      if (!isKlosetError(error, 'KLOSET_INDEX_CORRUPT')) throw error
+      // What this machine keeps of the index is damaged: asking for the index makes it anew.
+      await this.#store.index()
+      window.addPiece(...piece)
+    }
+  }
+
   async #write(request: Request, worker: number): Promise<void> {
     const files = request.files.filter(({ failed }) => !failed)
-    const pieces = request.pieces.filter(({ file }) => !file.failed)
+    const pieces = request.wanted.filter(({ file }) => !file.failed)
     if (pieces.length === 0) return
     let reply: RestoreReply
     try {
-      const { header, bytes } = await this.#read(request)
-      const message = messageOf(request, files, pieces, header, bytes)
-      reply = (await this.#jobs.call(worker, message, [bytes.buffer])) as RestoreReply
+      const read = await this.#ranges.read(request)
+      const message = messageOf(request, files, pieces, read)
+      reply = (await this.#jobs.call(worker, message, [read.bytes.buffer])) as RestoreReply
     } catch (error) {
       this.#call.signal.throwIfAborted()
       if (!isKlosetError(error)) throw error
@@ -240,25 +251,6 @@ export class WorkerRestore {
       if (error !== undefined) await this.#fail(file, errorOfPosted(error))
       else if (file.handle === undefined) this.#report.done(file.target.path, file.target.stat)
     }
-  }
-
-  async #read({ pack, from, to }: Request): Promise<{ header: Bytes; bytes: Bytes }> {
-    const name = packObject(pack)
-    const get = async (offset: number, length: number): Promise<Bytes> => {
-      const bytes = await this.#storage.get(name, { ...this.#call, range: { offset, length } })
-      this.#report.read += bytes.length
-      // Buffers of this size may be slices of a pool: what moves to a worker must be alone in its memory.
-      return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
-        ? (bytes as Bytes)
-        : new Uint8Array(bytes)
-    }
-    let header = this.#headers.get(name)
-    if (header === undefined) {
-      header = get(0, packHeaderLength)
-      this.#headers.set(name, header)
-      header.catch(() => this.#headers.delete(name))
-    }
-    return { header: await header, bytes: await get(from, to - from) }
   }
 
   async #settle(file: FileState): Promise<void> {
@@ -283,13 +275,13 @@ export class WorkerRestore {
     await this.#ask(this.#turn(), message).catch(() => undefined)
   }
 
-  /** A file whose stored bytes are damaged in one place may be whole in another. */
+  /** A file whose stored bytes are damaged or gone in one place may be whole in another, or have moved there meanwhile. */
   async #fail(file: FileState, error: unknown): Promise<void> {
     if (file.failed) return
     file.failed = true
     let reason = error
     // A pack of a version that is not known may be a damaged one.
-    const codes = ['KLOSET_PACK_CORRUPT', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION']
+    const codes = ['KLOSET_PACK_CORRUPT', 'KLOSET_NOT_FOUND', 'KLOSET_CHUNK_MISSING', 'KLOSET_VERSION']
     if (isKlosetError(error) && codes.includes(error.code)) {
       try {
         await this.#fallback(file.target)
@@ -332,11 +324,10 @@ export class WorkerRestore {
 }
 
 function messageOf(
-  { pack, from, frames }: Request,
+  { pack, frames }: Request,
   files: readonly FileState[],
-  pieces: Request['pieces'],
-  header: Bytes,
-  bytes: Bytes,
+  pieces: Request['wanted'],
+  { header, bytes, from }: ReadFrames,
 ): RestoreMessage {
   const frameAt = new Map(frames.map((frame, i) => [frame.number, i]))
   const fileAt = new Map(files.map((file, i) => [file, i]))

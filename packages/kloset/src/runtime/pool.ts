@@ -59,11 +59,15 @@ export class Pool {
   }
 
   /** Asks one thing of a job in a thread of its own, which then ends: what it took of memory is given back. */
-  async once(kind: string, message: unknown): Promise<unknown> {
-    const pool = new Pool(Math.min(1, this.size), this.#start, this.#inline)
+  once(kind: string, message: unknown): Promise<unknown> {
+    return this.apart(kind, undefined, 1, (jobs) => jobs.call(0, message))
+  }
+
+  /** Works with jobs in at most so many threads of their own, which end then. */
+  async apart<T>(kind: string, init: unknown, most: number, work: (jobs: JobSet) => Promise<T>): Promise<T> {
+    const pool = new Pool(Math.min(most, this.size), this.#start, this.#inline)
     try {
-      const jobs = await pool.start(kind, undefined)
-      return await jobs.call(0, message)
+      return await work(await pool.start(kind, init))
     } finally {
       await pool.close()
     }

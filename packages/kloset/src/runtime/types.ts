@@ -38,6 +38,50 @@ export interface X25519 {
   sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes
 }
 
+/** An open file on this machine. It stays readable where somebody removes its name meanwhile. */
+export interface LocalFile {
+  /** Length in bytes when it was opened. */
+  readonly size: number
+  /** Reads into all of `into` from `at`; returns how many bytes there were, fewer only at the end. */
+  read(into: Uint8Array, at: number): number
+  /** What other threads of this process read the same file with, as long as this one is open: see {@link LocalFiles.shared}. */
+  readonly handle: number
+  close(): void
+}
+
+/** A file that {@link LocalFiles.list} found. */
+export interface ListedFile {
+  /** Below the folder that was listed, with `/` between its segments. */
+  readonly name: string
+  readonly size: number
+  /** When it was last used: written, or touched; in ms since 1970. */
+  readonly used: number
+}
+
+/** Files that are this machine's own: what it keeps of stores and remembers of them. Errors are those of the system. */
+export interface LocalFiles {
+  /** Undefined where there is none. */
+  open(path: string): LocalFile | undefined
+  /** The file that another thread has open; whoever opened it closes it. */
+  shared(handle: number): LocalFile
+  /** Undefined where there is none. */
+  read(path: string): Bytes | undefined
+  /** Writes a file, all or nothing: whoever looks sees the old one or the new one. A part is written before the next is asked for. Only its owner can read it, and the folders made for it. */
+  write(path: string, parts: Iterable<Uint8Array>): void
+  /** Absent is fine. */
+  remove(path: string): void
+  /** All files below a folder, half-written ones included; none where there is no such folder. */
+  list(folder: string): ListedFile[]
+  /** It was used now. Absent is fine. */
+  touch(path: string): void
+  /** A path below a folder. */
+  join(folder: string, ...names: readonly string[]): string
+  /** Where what can be had again is kept: `$XDG_CACHE_HOME/kloset`, by default `~/.cache/kloset` (XDG Base Directory Specification). */
+  cacheHome(): string
+  /** Where what should last is kept: `$XDG_STATE_HOME/kloset`, by default `~/.local/state/kloset`. */
+  stateHome(): string
+}
+
 /** What the engine needs from the place it runs in. All calls are synchronous and may be made in any thread. */
 export interface Runtime {
   /** Bytes from the system's cryptographic generator. */
@@ -54,4 +98,6 @@ export interface Runtime {
   inflate(stored: Uint8Array, rawLength: number): Bytes
   /** Whether `a` and `b` are equal, in a time that tells only whether their lengths are. */
   timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean
+  /** Absent where there is no filesystem. */
+  readonly files?: LocalFiles
 }

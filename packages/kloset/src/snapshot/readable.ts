@@ -59,7 +59,7 @@ export async function* readableUnder(
 
 /** Whether it will fail the same way again: a storage that cannot be reached says nothing about the tree. */
 export function isDamage(error: unknown): boolean {
-  if (!isKlosetError(error)) return false
+  if (!isKlosetError(error) || error.retry === 'later') return false
   return (
     error.code.endsWith('_CORRUPT') ||
     ['KLOSET_CHUNK_MISSING', 'KLOSET_NOT_FOUND', 'KLOSET_VERSION'].includes(error.code)

@@ -19,7 +19,7 @@ export interface RetryPolicy {
 
 /** A call that failed and will be made again. */
 export interface Retry {
-  readonly kind: RequestKind
+  readonly kind: RequestKind | 'open'
   /** How many attempts failed so far. */
   readonly attempt: number
   readonly error: unknown
@@ -57,6 +57,12 @@ export function retrying(storage: Storage, policy: RetryPolicy = {}): Storage {
   return throughEach(storage, around, list)
 }
 
+/** Opens a storage, trying again as {@link retrying} does for the calls of one that is open. */
+export function tryingToOpen<T>(open: () => Promise<T>, signal: AbortSignal, policy: RetryPolicy = {}): Promise<T> {
+  // Whoever waits for it to open wants to hear soon that it will not.
+  return repeat('open', signal, { attempts: 5, ...policy }, open)
+}
+
 /** Whether a call that failed so may succeed later. */
 export function mayPass(error: unknown): boolean {
   if (isKlosetError(error)) return error.retry === 'later'
@@ -64,7 +70,7 @@ export function mayPass(error: unknown): boolean {
 }
 
 async function repeat<T>(
-  kind: RequestKind,
+  kind: Retry['kind'],
   signal: AbortSignal,
   policy: RetryPolicy,
   call: () => Promise<T>,
@@ -79,7 +85,7 @@ async function repeat<T>(
 }
 
 /** Waits before the next attempt, or throws `error` where there is none. */
-async function pause(kind: RequestKind, signal: AbortSignal, policy: RetryPolicy, attempt: number, error: unknown) {
+async function pause(kind: Retry['kind'], signal: AbortSignal, policy: RetryPolicy, attempt: number, error: unknown) {
   const { attempts = 10, firstDelay = 250, longestDelay = 30_000, random = Math.random } = policy
   // An abort may come out as whatever error the cut connection caused.
   signal.throwIfAborted()

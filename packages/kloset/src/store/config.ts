@@ -19,6 +19,8 @@ import { runtime } from '../runtime/index.js'
 export interface StoreConfig {
   /** Store id, 32 hexadecimal digits. */
   readonly store: string
+  /** The family it belongs to, 32 hexadecimal digits; absent, it is one of its own. */
+  readonly family?: string | undefined
   /** ISO 8601 with milliseconds, in UTC. */
   readonly created: string
   /** Names of features that a reader must know. */
@@ -85,12 +87,13 @@ const features: readonly string[] = []
 const MiB = 1024 * 1024
 
 function jsonOf(config: StoreConfig): JsonRecord {
-  const { store, created, requires, encryption, chunker, frame, pack, codec } = config
+  const { store, family, created, requires, encryption, chunker, frame, pack, codec } = config
   const { min, normal, max } = chunker
   return {
     format: 'kloset',
     version: 1,
     store,
+    ...(family === undefined ? {} : { family }),
     created,
     requires,
     encryption,
@@ -105,6 +108,7 @@ function configOf(json: JsonRecord, requires: readonly string[]): StoreConfig {
   const chunker = recordOf(json.chunker, 'its chunker')
   return {
     store: digitsOf(json.store, 'its store id', 32),
+    ...(json.family === undefined ? {} : { family: digitsOf(json.family, 'its family', 32) }),
     created: timeOf(json.created, 'its time'),
     requires,
     encryption: choiceOf(json.encryption, 'its encryption', ['aes-256-gcm', 'chacha20-poly1305', 'none']),

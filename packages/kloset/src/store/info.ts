@@ -18,9 +18,10 @@ export async function storeInfo(store: OpenedStore, call: Call): Promise<StoreIn
     stored += size
   }
   const { config, log } = store
-  const { store: id, created, encryption, chunker, codec, frame, pack } = config
+  const { store: id, family = id, created, encryption, chunker, codec, frame, pack } = config
   return {
     id,
+    family,
     location: store.storage.location,
     created: new Date(created),
     version: 1,

@@ -1,13 +1,21 @@
-import type { Notice } from '../api.js'
+import type { Notice, Requests } from '../api.js'
+import { fromHex } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
-import { IndexTable } from '../index/index.js'
-import type { CommitLog, SnapshotRecord } from '../log/index.js'
+import type { IndexTable } from '../index/index.js'
+import { type CommitLog, isReliable, type LogState, type SnapshotRecord } from '../log/index.js'
+import { runtime } from '../runtime/index.js'
 import type { JobSet, Pool } from '../runtime/pool.js'
-import { BlobReader } from './blobs.js'
+import type { BlobReader } from './blobs.js'
+import { keepState, keptPosition, type StoreCache } from './cache/index.js'
 import type { StoreConfig } from './config.js'
-import { type BadSegment, loadFooters, loadSegments } from './load-index.js'
+import { LoadedIndex } from './loaded-index.js'
+import { SortedFiles } from './sorted-files.js'
+
+export { LoadedIndex } from './loaded-index.js'
+
+import { dropKeys } from './unlocking.js'
 
 /** An open store: what all verbs work with. */
 export class OpenedStore {
@@ -18,8 +26,16 @@ export class OpenedStore {
   readonly pool: Pool
   readonly writable: boolean
   readonly notice: (notice: Notice) => void
+  /** What this machine keeps of the store, where it keeps something. */
+  readonly cache: StoreCache | undefined
   readonly #call: Call
+  readonly #requests: () => Requests
+  #kept: number
+  #catchingUp: Promise<unknown> | undefined
+  #caughtUp = 0
   #index: Promise<LoadedIndex> | undefined
+  readonly #indexes: LoadedIndex[] = []
+  #barred: { readonly in: LoadedIndex; readonly by: LogState['packs'] } | undefined
   #toldInline = false
 
   constructor(parts: {
@@ -30,6 +46,8 @@ export class OpenedStore {
     readonly pool: Pool
     readonly writable: boolean
     readonly notice: (notice: Notice) => void
+    readonly cache?: StoreCache | undefined
+    readonly requests: () => Requests
     readonly call: Call
   }) {
     this.storage = parts.storage
@@ -39,16 +57,26 @@ export class OpenedStore {
     this.pool = parts.pool
     this.writable = parts.writable
     this.notice = parts.notice
+    this.cache = parts.cache
+    this.#requests = parts.requests
     this.#call = parts.call
+    this.#kept = this.cache === undefined ? 0 : keptPosition(this.cache)
   }
 
   get id(): string {
     return this.config.store
   }
 
-  /** The snapshots as far as the log is known, oldest first. */
+  /** What was asked of the storage so far. */
+  get requests(): Requests {
+    return this.#requests()
+  }
+
+  /** The snapshots as far as the log is known, oldest first: the log has those that were synchronized later than others of their time. */
   get records(): SnapshotRecord[] {
-    return [...this.log.state.snapshots.values()].map(({ record }) => record)
+    const records = [...this.log.state.snapshots.values()].map(({ record }) => record)
+    // Times are all written alike, so they sort as text.
+    return records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
   }
 
   /** @throws where nothing may be written: see {@link CommitLog.refusal} */
@@ -75,9 +103,15 @@ export class OpenedStore {
   async loaded(): Promise<LoadedIndex> {
     const before = this.#index
     const loading = (async () => {
-      const loaded = (await before) ?? new LoadedIndex(this.storage, this.keyring)
-      await loaded.follow(this.log.state.segments, this.notice, this.#call)
-      return loaded
+      let loaded = await before
+      for (;;) {
+        // One that says what does not hold any more is of no use, nor is one that became so while it was read.
+        if (loaded === undefined || loaded.isOutdated(this.log.state)) loaded = this.#newIndex({ anew: false })
+        await loaded.follow(this.log.state, this.notice, this.#call)
+        if (loaded.isOutdated(this.log.state)) continue
+        this.#bar(loaded)
+        return loaded
+      }
     })()
     this.#index = loading
     try {
@@ -89,8 +123,40 @@ export class OpenedStore {
     }
   }
 
+  /** What is in a pack that is gone or may go is looked for elsewhere first, and never relied on. */
+  #bar(loaded: LoadedIndex): void {
+    const { state } = this.log
+    if (this.#barred?.in === loaded && this.#barred.by === state.packs) return
+    for (const name of state.packs.keys()) if (!isReliable(state, name)) loaded.table.bar(fromHex(name))
+    this.#barred = { in: loaded, by: state.packs }
+  }
+
+  /** The index as the storage has it now, whatever is known of it already: for those who verify the storage. */
+  async loadedAnew(notice: (notice: Notice) => void, call: Call): Promise<LoadedIndex> {
+    for (;;) {
+      const loaded = this.#newIndex({ anew: true })
+      await loaded.follow(this.log.state, notice, call)
+      if (!loaded.isOutdated(this.log.state)) return loaded
+    }
+  }
+
+  #newIndex({ anew }: { readonly anew: boolean }): LoadedIndex {
+    const { storage, keyring, pool, cache } = this
+    const { files } = runtime
+    const sorted =
+      files && cache && new SortedFiles({ keyring, files, folder: files.join(cache.folder, 'sorted'), pool })
+    const refresh = async (): Promise<LogState> => {
+      await this.log.refresh(this.#call)
+      return this.log.state
+    }
+    const help = anew ? { anew } : { cache, catchUp: () => this.#catchUp() }
+    const loaded = new LoadedIndex(storage, keyring, { sorted, refresh, ...help })
+    this.#indexes.push(loaded)
+    return loaded
+  }
+
   /** Starts jobs in the pool; tells where they have to run on this thread because no other can be had. */
-  async startJobs(kind: 'backup' | 'restore' | 'verify', init: unknown): Promise<JobSet> {
+  async startJobs(kind: 'backup' | 'restore' | 'verify' | 'sync', init: unknown): Promise<JobSet> {
     const jobs = await this.pool.start(kind, init)
     const { unavailable } = this.pool
     if (unavailable !== undefined && !this.#toldInline) {
@@ -106,40 +172,41 @@ export class OpenedStore {
     this.#index = undefined
   }
 
+  /** Keeps what is known of the log on this machine, unless it is kept already. */
+  keepState(): void {
+    const { state, damage } = this.log
+    if (this.cache === undefined || damage !== undefined || state.position === this.#kept) return
+    keepState(this.cache, this.keyring, state)
+    this.#kept = state.position
+  }
+
   async close(): Promise<void> {
+    if (this.cache !== undefined && this.log.damage !== undefined) {
+      // It may only seem to be damaged, to one who does not know the keys that came since.
+      dropKeys(this.cache)
+    }
+    this.keepState()
+    for (const index of this.#indexes.splice(0)) index.close()
+    this.cache?.close()
     await this.storage.close()
   }
-}
 
-/** The index of a store in memory. */
-export class LoadedIndex {
-  readonly table: IndexTable = new IndexTable()
-  readonly blobs: BlobReader
-  readonly bad: BadSegment[] = []
-  readonly #storage: Storage
-  readonly #keyring: Keyring
-  readonly #names = new Set<string>()
-
-  constructor(storage: Storage, keyring: Keyring) {
-    this.#storage = storage
-    this.#keyring = keyring
-    this.blobs = new BlobReader(storage, keyring, this.table)
-  }
-
-  /** Reads the segments that are not known yet. Where some are lost, the footers of the packs say the same. */
-  async follow(names: Iterable<string>, notice: (notice: Notice) => void, call: Call): Promise<void> {
-    const wanted = [...names].filter((name) => !this.#names.has(name))
-    if (wanted.length === 0) return
-    const bad = await loadSegments(this.#storage, this.#keyring, wanted, this.table, call)
-    for (const name of wanted) this.#names.add(name)
-    if (bad.length === 0) return
-    this.bad.push(...bad)
-    const found = await loadFooters(this.#storage, this.#keyring, this.table, call)
-    const objects = bad.map(({ name }) => `index/${name}`).join(', ')
-    notice({
-      type: 'notice',
-      code: 'index-rebuilt',
-      message: `${objects} cannot be used; read the contents of ${found} packs instead`,
-    })
+  /**
+   * The index with what came into the log since. For those who miss something: of many at once, and of many in a row, one asks the
+   * storage.
+   */
+  async #catchUp(): Promise<IndexTable> {
+    if (this.#catchingUp === undefined && Date.now() - this.#caughtUp >= catchUpEvery) {
+      const refreshing = this.log.refresh(this.#call)
+      this.#catchingUp = refreshing.finally(() => {
+        this.#caughtUp = Date.now()
+        this.#catchingUp = undefined
+      })
+    }
+    await this.#catchingUp
+    return this.index()
   }
 }
+
+/** Milliseconds. */
+const catchUpEvery = 5_000

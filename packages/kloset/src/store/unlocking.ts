@@ -1,16 +1,18 @@
 import type { Unlock } from '../api.js'
-import { type Bytes, fromHex } from '../bytes/index.js'
+import { type Bytes, fromHex, toHex } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
 import {
   createKeyring,
   type Encryption,
   type Keyring,
+  type LockedStore,
   plaintextMaterial,
-  type Secret,
+  type Unlocked,
   unlock,
 } from '../crypto/index.js'
-import { KlosetError } from '../errors.js'
+import { isKlosetError, KlosetError } from '../errors.js'
 import type { Pool } from '../runtime/pool.js'
+import type { StoreCache } from './cache/index.js'
 import type { StoreConfig } from './config.js'
 import { deriveApart } from './derive.js'
 import { copyOf, readIfThere } from './twice.js'
@@ -19,6 +21,8 @@ import { copyOf, readIfThere } from './twice.js'
 export interface UnlockedStore {
   readonly keyring: Keyring
   readonly damaged: readonly KlosetError[]
+  /** Whether what the keys are sealed in came from the cache: newer ones may have been added to the store since. */
+  readonly kept: boolean
 }
 
 /**
@@ -31,11 +35,14 @@ export async function unlockStore(
   config: StoreConfig,
   how: Unlock,
   pool: Pool,
+  cache: StoreCache | undefined,
   call: Call,
 ): Promise<UnlockedStore> {
   const storeId = fromHex(config.store)
+  const family = config.family === undefined ? undefined : fromHex(config.family)
   if (config.encryption === 'none') {
-    if ('plaintext' in how) return { keyring: createKeyring(plaintextMaterial(storeId)), damaged: [] }
+    if ('plaintext' in how)
+      return { keyring: createKeyring(plaintextMaterial(storeId, family)), damaged: [], kept: false }
     throw new KlosetError('KLOSET_NOT_ENCRYPTED', `the store at ${storage.location} is not encrypted`, {
       hint: 'If that is what you expect, open it without a passphrase; if not, it is not the store you made.',
     })
@@ -45,36 +52,96 @@ export async function unlockStore(
       hint: 'Give its passphrase or key.',
     })
   }
-  return unlockEncrypted(storage, storeId, config.encryption, how, pool, call)
+  const derive = derivingOnce(pool)
+  const open = (store: Openable): Promise<Unlocked> =>
+    unlock({ ...store, storeId, encryption: config.encryption as Exclude<Encryption, 'none'> }, how, derive)
+  const keyringOf = ({ material }: Unlocked): Keyring =>
+    createKeyring(family === undefined ? material : { ...material, family })
+  if (cache !== undefined) {
+    const unlocked = await unlockKept(cache, open)
+    if (unlocked !== undefined) return { keyring: keyringOf(unlocked), damaged: [], kept: true }
+  }
+  const stored = await lockedIn(storage, call)
+  const unlocked = await open(stored)
+  if (cache !== undefined && unlocked.damaged.length === 0) keepKeys(cache, stored, unlocked.slot)
+  return { keyring: keyringOf(unlocked), damaged: unlocked.damaged, kept: false }
 }
 
-async function unlockEncrypted(
+/** What unlocking needs of a store. */
+type Openable = Pick<LockedStore, 'slots' | 'epochs' | 'fetch'>
+
+/** What is stored to unlock a store with; `read` gathers the objects below `epochs/` that were asked for. */
+async function lockedIn(
   storage: Storage,
-  storeId: Bytes,
-  encryption: Exclude<Encryption, 'none'>,
-  secret: Secret,
-  pool: Pool,
   call: Call,
-): Promise<UnlockedStore> {
+): Promise<Openable & { readonly read: ReadonlyMap<string, Uint8Array> }> {
   const [keys, epochs] = await Promise.all([namesUnder(storage, 'keys/', call), namesUnder(storage, 'epochs/', call)])
   const slots = await Promise.all(
     keys.map(async (name) => ({ id: slotIdOf(name), bytes: await readIfThere(storage, name, call) })),
   )
-  const { material, damaged } = await unlock(
-    {
-      storeId,
-      encryption,
-      slots: slots.flatMap(({ id, bytes }) => (id === undefined || bytes === undefined ? [] : [{ id, bytes }])),
-      epochs,
-      fetch: async (name) => {
-        const versions = await Promise.all([name, copyOf(name)].map((each) => readIfThere(storage, each, call)))
-        return versions.filter((bytes) => bytes !== undefined)
-      },
+  const read = new Map<string, Uint8Array>()
+  return {
+    slots: slots.flatMap(({ id, bytes }) => (id === undefined || bytes === undefined ? [] : [{ id, bytes }])),
+    epochs,
+    read,
+    async fetch(name) {
+      const versions = await Promise.all([name, copyOf(name)].map((each) => readIfThere(storage, each, call)))
+      const found = versions.filter((bytes) => bytes !== undefined)
+      if (found[0] !== undefined) read.set(name, found[0])
+      return found
     },
-    secret,
-    (passphrase, salt, costs) => deriveApart(pool, { passphrase, salt, costs }),
-  )
-  return { keyring: createKeyring(material), damaged }
+  }
+}
+
+/** Unlocks with what this machine unlocked the store with before; undefined where the store has to be asked. */
+async function unlockKept(
+  cache: StoreCache,
+  open: (store: Openable) => Promise<Unlocked>,
+): Promise<Unlocked | undefined> {
+  const read = (name: string): Bytes[] => {
+    const bytes = cache.read(name)
+    return bytes === undefined ? [] : [bytes]
+  }
+  const slots = cache.names('keys/').flatMap((name) => {
+    const id = slotIdOf(name)
+    return id === undefined ? [] : read(name).map((bytes) => ({ id, bytes }))
+  })
+  if (slots.length === 0) return undefined
+  try {
+    const unlocked = await open({ slots, epochs: cache.names('epochs/'), fetch: async (name) => read(name) })
+    return unlocked.damaged.length === 0 ? unlocked : undefined
+  } catch (error) {
+    // Another passphrase than the one before, or damage: the store knows.
+    if (!isKlosetError(error)) throw error
+    return undefined
+  }
+}
+
+function keepKeys(
+  cache: StoreCache,
+  { slots, read }: { readonly slots: Openable['slots']; readonly read: ReadonlyMap<string, Uint8Array> },
+  slot: string,
+): void {
+  dropKeys(cache)
+  const opened = slots.find(({ id }) => id === slot)!
+  cache.keep(`keys/${slot}`, opened.bytes)
+  for (const [name, bytes] of read) cache.keep(name, bytes)
+}
+
+/** Lets go of the keys that are kept: the store has newer ones. */
+export function dropKeys(cache: StoreCache): void {
+  for (const name of [...cache.names('keys/'), ...cache.names('epochs/')]) cache.drop(name)
+}
+
+/** Derives the key of a passphrase in a thread of its own, and for each slot only once. */
+function derivingOnce(pool: Pool): NonNullable<Parameters<typeof unlock>[2]> {
+  const derived = new Map<string, Promise<Bytes>>()
+  return (passphrase, salt, costs) => {
+    const key = `${toHex(salt)} ${JSON.stringify(costs)}`
+    const found = derived.get(key) ?? deriveApart(pool, { passphrase, salt, costs })
+    derived.set(key, found)
+    return found
+  }
 }
 
 /** The slot that an object under `keys/` is, or is the copy of. */

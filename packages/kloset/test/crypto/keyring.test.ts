@@ -30,6 +30,7 @@ it('derives the keys of a store as the format says', () => {
   expect(toHex(keyring.splitKey)).toBe(native(secret, 'split'))
   expect(toHex(keyring.configKey)).toBe(native(secret, 'config'))
   expect(toHex(keyring.slotsKey)).toBe(native(secret, 'slots'))
+  expect(toHex(keyring.localKey)).toBe(native(secret, 'local'))
   expect(toHex(keyring.gear)).toBe(native(secret, 'gear', 2_048))
   for (const label of ['packs', 'index', 'log', 'read', 'checkpoints'] as const) {
     for (const [epoch, master] of epochs.entries()) {

@@ -1,4 +1,4 @@
-import type { Store, Unlock } from '../../src/api.js'
+import type { Requests, Store, Unlock } from '../../src/api.js'
 import { type Bytes, fromHex, toHex } from '../../src/bytes/index.js'
 import { Registry } from '../../src/connector/index.js'
 import { createKeyring, type Keyring, plaintextMaterial, type Secret, unlock } from '../../src/crypto/index.js'
@@ -7,7 +7,7 @@ import { OpenStore } from '../../src/facade.js'
 import { memoryStorage } from '../../src/index.js'
 import { CommitLog } from '../../src/log/index.js'
 import { openPack, type PackClass } from '../../src/pack/index.js'
-import type { MemoryPlace } from '../../src/storage/index.js'
+import { type MemoryPlace, metered } from '../../src/storage/index.js'
 import { decodeConfig } from '../../src/store/config.js'
 import { LoadedIndex, OpenedStore } from '../../src/store/opened.js'
 import {
@@ -135,13 +135,14 @@ export async function openWithKeys(place: MemoryPlace, keyring: Keyring): Promis
   const log = await CommitLog.open({ storage, keyring, writer: new Uint8Array(16), signal })
   const config = decodeConfig(place.get('config')!)
   const parts = { storage, config, keyring, log, pool: poolOf(engine), writable: true, notice: () => undefined }
-  return new OpenStore(new OpenedStore({ ...parts, call: { signal } }), new Registry([]))
+  const requests = (): Requests => ({ ...metered(storage).meter.requests, uploaded: 0, downloaded: 0 })
+  return new OpenStore(new OpenedStore({ ...parts, requests, call: { signal } }), new Registry([]))
 }
 
 async function blobReader(place: MemoryPlace): Promise<{ blobs: (id: Uint8Array) => Promise<Bytes> }> {
   const log = await logOf(place)
   const index = new LoadedIndex(memoryStorage({ place }), await keyringOf(place))
-  await index.follow(log.state.segments, () => undefined, { signal })
+  await index.follow(log.state, () => undefined, { signal })
   return { blobs: (id) => index.blobs.node(id, { signal }) }
 }
 

@@ -90,7 +90,9 @@ export class Forger {
     const { position } = this.#next()
     const tree = toHex(this.idOf(root))
     const sources = [{ type: 'test', origin: 'here', root: 'forged', tree, totals }]
-    const snapshot = snapshotRecord(0xabcd_0000 + position, { sources })
+    // Later than those that were there, so that `latest` names it.
+    const time = new Date(Date.now() + 1_000 * position).toISOString()
+    const snapshot = snapshotRecord(0xabcd_0000 + position, { sources, time })
     this.append({ content: { kind: 'snapshot', snapshot }, segmentsAdded })
     return snapshot.id
   }

@@ -4,6 +4,7 @@ import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
 import { owned } from './buffers.js'
 import { deflate, inflate } from './deflate.js'
+import { localFiles } from './files.js'
 import { x25519 } from './x25519.js'
 import { nativeZstd } from './zstd.js'
 
@@ -17,4 +18,5 @@ export const nodeRuntime: Runtime = {
   deflate,
   inflate,
   timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+  files: localFiles,
 }

@@ -1,0 +1,106 @@
+import type { Bytes } from '../bytes/index.js'
+import type { Call, Storage } from '../connector/index.js'
+import type { FrameRef } from '../index/index.js'
+import { packObject } from '../pack/index.js'
+import { packHeaderLength } from '../pack/reader.js'
+
+/** A blob that is wanted, and where it is. */
+export interface Placed {
+  readonly frame: FrameRef
+  /** Offset in the raw frame. */
+  readonly offset: number
+}
+
+/** Frames of one pack that are read with one request, and what is wanted of them, in the order of the pack. */
+export interface PackRead<T extends Placed> {
+  readonly pack: Bytes
+  /** Bytes of the pack's file to read. */
+  readonly from: number
+  readonly to: number
+  readonly frames: readonly FrameRef[]
+  readonly wanted: readonly T[]
+}
+
+/** Frames this near to each other are read together: the bytes between cost less than another request. */
+const gap = 128 * 1024
+
+/** Plans how to read blobs: each frame once, in the order of packs, with requests of at most about `most` bytes. */
+export function planReads<T extends Placed>(blobs: readonly T[], most: number): PackRead<T>[] {
+  const wanted = [...blobs].sort((a, b) => a.frame.number - b.frame.number || a.offset - b.offset)
+  const reads: PackRead<T>[] = []
+  for (let i = 0; i < wanted.length; ) {
+    const first = wanted[i]!.frame
+    const start = i
+    let last = first
+    const frames: FrameRef[] = []
+    for (; i < wanted.length; i++) {
+      const { frame } = wanted[i]!
+      if (frames.length > 0 && frame.number === last.number) continue
+      if (frames.length > 0 && !joins(first, last, frame, most)) break
+      frames.push(frame)
+      last = frame
+    }
+    const to = last.offset + last.sealedLength
+    reads.push({ pack: first.pack, from: first.offset, to, frames, wanted: wanted.slice(start, i) })
+  }
+  return reads
+}
+
+function joins(first: FrameRef, last: FrameRef, next: FrameRef, most: number): boolean {
+  // Frames of a pack are numbered in a row: another pack has a jump in ordinals, offsets or both.
+  if (next.number - last.number !== next.ordinal - last.ordinal || next.offset <= last.offset) return false
+  const end = next.offset + next.sealedLength
+  return next.offset - (last.offset + last.sealedLength) <= gap && end - first.offset <= most
+}
+
+/** What was read of a pack. */
+export interface ReadFrames {
+  /** The first bytes of the pack: its header. */
+  readonly header: Bytes
+  /** Alone in its memory, so that it can be moved to a worker. */
+  readonly bytes: Bytes
+  /** Where in the file `bytes` start. */
+  readonly from: number
+}
+
+/** Carries out {@link planReads}. The header of a pack is read once, with its first frames where they are near. */
+export class PackRanges {
+  readonly #storage: Storage
+  readonly #call: Call
+  readonly #told: (bytes: number) => void
+  readonly #headers = new Map<string, Promise<Bytes>>()
+
+  /** `told` hears how many bytes were read. */
+  constructor(storage: Storage, call: Call, told: (bytes: number) => void) {
+    this.#storage = storage
+    this.#call = call
+    this.#told = told
+  }
+
+  async read({ pack, from, to }: Pick<PackRead<Placed>, 'pack' | 'from' | 'to'>): Promise<ReadFrames> {
+    const name = packObject(pack)
+    const known = this.#headers.get(name)
+    if (known !== undefined) return { header: await known, bytes: await this.#get(name, from, to), from }
+    if (from <= gap) {
+      const bytes = await this.#get(name, 0, to)
+      const header = bytes.slice(0, packHeaderLength)
+      this.#headers.set(name, Promise.resolve(header))
+      return { header, bytes, from: 0 }
+    }
+    const header = this.#get(name, 0, packHeaderLength)
+    this.#headers.set(name, header)
+    header.catch(() => this.#headers.delete(name))
+    const [first, bytes] = await Promise.all([header, this.#get(name, from, to)])
+    return { header: first, bytes, from }
+  }
+
+  async #get(name: string, from: number, to: number): Promise<Bytes> {
+    const range = { offset: from, length: to - from }
+    const bytes = await this.#storage.get(name, { ...this.#call, range })
+    this.#told(bytes.length)
+    // Buffers of this size may be slices of a pool.
+    return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
+      ? (bytes as Bytes)
+      : new Uint8Array(bytes)
+  }
+}
