@@ -15,14 +15,16 @@ export default defineConfig({
   clean: true,
   minify: true,
   define: { KLOSET_VERSION: JSON.stringify(version) },
-  // All in one folder that needs nothing else installed, but for koffi, which is a native module and may be absent.
-  noExternal: [/^(?!koffi$|node:)/],
+  // All in one folder that needs nothing else installed, but for native modules, which may be absent: koffi, and those by which
+  // ssh2 would be a little faster.
+  noExternal: [/^(?!koffi$|cpu-features$|node:|.*\.node$)/],
+  external: ['cpu-features', /\.node$/],
   // The engine's chunks name each other for nothing but their order, which has no effect, as its package says.
   esbuildOptions: (options) => {
     options.logOverride = { ...options.logOverride, 'ignored-bare-import': 'silent' }
   },
-  // Commander is CommonJS and requires Node's modules.
+  // Commander, ssh2 and others are CommonJS: they require Node's modules, and know their folder.
   banner: {
-    js: "import { createRequire as kloset$require } from 'node:module'; const require = kloset$require(import.meta.url);",
+    js: "import { createRequire as kloset$require } from 'node:module'; const require = kloset$require(import.meta.url), __dirname = import.meta.dirname;",
   },
 })

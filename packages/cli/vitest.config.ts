@@ -7,5 +7,10 @@ export default defineConfig({
   resolve: {
     alias: { 'kloset/connector': fileURLToPath(new URL('../kloset/src/connector/index.ts', import.meta.url)) },
   },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['../../testing/global-s3.ts', '../../testing/global-ssh.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
 })

@@ -31,8 +31,11 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   return { store, verb: undefined, rest: before }
 }
 
-/** Options of every verb whose value is the next argument. */
-const takesValue = new Set(['--passphrase-file', '--passphrase-command', '--key-file', '-o', '--option'])
+/** Options, of every verb that opens a store, whose value is the next argument. */
+const takesValue = new Set([
+  ...['--passphrase-file', '--passphrase-command', '--key-file', '-o', '--option', '--cache-dir', '--cache-size'],
+  ...['--peer-passphrase-file', '--peer-passphrase-command', '--peer-key-file', '--peer-o', '--peer-option'],
+])
 
 /**
  * The arguments of this process with bytes that are not UTF-8 kept as U+DC80–U+DCFF, as paths of snapshots have them. Node
@@ -72,6 +75,15 @@ export function parseTarget(text: string): Target {
       'Write the first digits of its id, `latest` or `latest~2`, and a path after a colon: 9abc3294:etc/hosts',
     )
   return { snapshot: snapshot.toLowerCase(), path: colon < 0 ? undefined : text.slice(colon + 1) }
+}
+
+/** Takes names of whole snapshots. @throws UsageError for one with a path, which `why` explains */
+export function parseSnapshots(texts: readonly string[], why: string): string[] {
+  return texts.map((text) => {
+    const target = parseTarget(text)
+    if (target.path) throw new UsageError(why, `Leave out the path: ${target.snapshot}`)
+    return target.snapshot
+  })
 }
 
 /**

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { parseLocation } from 'kloset/connector'
 
 /** The protocol of a location: what stands before `://`, or `fs` for a plain path. */
 export function protocolOf(location: string): string {
@@ -8,4 +9,29 @@ export function protocolOf(location: string): string {
 /** A plain path as an absolute one; a URL as it is. */
 export function absolute(location: string): string {
   return location.includes('://') ? location : resolve(location)
+}
+
+/** The name in `@name`, which the configuration gives a meaning; undefined for a location. A folder of such a name is `./@name`. */
+export function nameIn(location: string): string | undefined {
+  return /^@([a-z0-9][a-z0-9._-]*)$/i.exec(location)?.[1]
+}
+
+/** A location as it may be shown: without a password, and without its query, which may hold secrets. */
+export function safe(location: string): string {
+  if (!location.includes('://')) return location
+  try {
+    return String(parseLocation(location).location)
+  } catch {
+    return `${protocolOf(location)}://…`
+  }
+}
+
+/** Whether a location has a password or a query, which may be one. */
+export function hasPassword(location: string): boolean {
+  if (!location.includes('://')) return false
+  try {
+    return parseLocation(location).secrets.password !== undefined
+  } catch {
+    return false
+  }
 }

@@ -1,4 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
+import type { SnapshotFilter } from 'kloset'
+import { absolute } from './locations.js'
+import { parseBytes } from './render/bytes.js'
+import { parseTime } from './render/times.js'
 
 /** The options of every verb: how it talks. */
 export interface OutputFlags {
@@ -25,7 +29,69 @@ export function storeOptions(command: Command): Command {
     .option('--passphrase-command <command>', 'take it from the first line that a command prints (run by the shell)')
     .option('--key-file <file>', 'unlock with a raw key: 32 bytes or 64 hexadecimal digits')
     .option('--no-encryption', 'the store is plaintext: use no passphrase')
-    .option('-o, --option <name=value>', 'set an option of the connector (repeatable)', collect)
+    .option(
+      '-o, --option <name=value>',
+      'set an option of the connector (repeatable; `kloset ping -v` lists them)',
+      collect,
+    )
+    .option('--no-cache', 'keep nothing of the store on this machine, and use nothing that is kept')
+    .option('--cache-dir <folder>', 'keep it there; default: ~/.cache/kloset')
+    .option('--cache-size <size>', 'at most so much for all stores together; default 4GiB', parseBytes)
+}
+
+/** As {@link storeOptions}, for verbs that write to the store. */
+export function writtenStoreOptions(command: Command): Command {
+  return storeOptions(command).option(
+    '--exclusive',
+    'promise that nobody else writes meanwhile, where the storage cannot keep writers apart',
+  )
+}
+
+/** Adds the options that tell how the other store is reached and unlocked. */
+export function peerOptions(command: Command, what: string): Command {
+  return command
+    .optionsGroup(`${what}:`)
+    .option('--peer-passphrase-file <file>', 'take its passphrase from the first line of a file')
+    .option('--peer-passphrase-command <command>', 'take it from the first line that a command prints')
+    .option('--peer-key-file <file>', 'unlock it with a raw key')
+    .option('--peer-no-encryption', 'it is plaintext: use no passphrase')
+    .option('--peer-o, --peer-option <name=value>', 'set an option of its connector (repeatable)', collect)
+}
+
+/** The options that select snapshots, as commander gives them. */
+export interface SelectFlags {
+  readonly tag?: readonly string[]
+  readonly host?: string
+  readonly name?: string
+  readonly path?: string
+  readonly since?: Date
+  readonly before?: Date
+}
+
+/** Adds the options that select snapshots. */
+export function selectOptions(command: Command): Command {
+  return command
+    .optionsGroup('Which snapshots (all that is given must hold):')
+    .option('--tag <tag>', 'with this tag (repeatable)', collect)
+    .option('--host <name>', 'of this host')
+    .option('--name <name>', 'of this name')
+    .option('--path <folder>', 'of this folder')
+    .option('--since <time>', 'from this time on: 2026-11-20, 2026-11-20T14:58, or an age such as 7d', (text) =>
+      parseTime(text),
+    )
+    .option('--before <time>', 'before this time', (text) => parseTime(text))
+}
+
+/** What the options of {@link selectOptions} select. */
+export function filterOf({ tag, host, name, path, since, before }: SelectFlags): SnapshotFilter {
+  return {
+    ...(tag && { tags: tag }),
+    ...(host !== undefined && { host }),
+    ...(name !== undefined && { name }),
+    ...(path !== undefined && { root: absolute(path) }),
+    ...(since && { since }),
+    ...(before && { before }),
+  }
 }
 
 /** Parses an option that may be given several times. */

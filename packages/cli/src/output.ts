@@ -34,6 +34,7 @@ export class Output {
   #rate = new Rate()
   #lastTold = Number.NEGATIVE_INFINITY
   #lost = false
+  #summaries: JsonLine[] = []
 
   constructor(
     settings: OutputSettings,
@@ -64,9 +65,15 @@ export class Output {
     if (lines.length > 0) await this.write(`${lines.join('\n')}\n`)
   }
 
-  /** Writes one line of `--json`; without `--json`, nothing. */
+  /** Writes one line of `--json`; without `--json`, nothing. Whatever else is told, a summary comes after it, and before an error. */
   async emit(line: JsonLine): Promise<void> {
-    if (this.json) await this.write(`${JSON.stringify(line)}\n`)
+    if (!this.json) return
+    if (line.type === 'summary') {
+      this.#summaries.push(line)
+      return
+    }
+    if (line.type === 'error') await this.#writeSummaries()
+    await this.write(`${JSON.stringify(line)}\n`)
   }
 
   /** Writes to stdout exactly what is given. */
@@ -128,9 +135,14 @@ export class Output {
 
   /** Resolves when everything has been handed to the system. */
   async flush(): Promise<void> {
+    await this.#writeSummaries()
     for (const stream of [this.#stdout, this.#stderr]) {
       if (stream !== this.#stdout || !this.#lost) await written(stream)
     }
+  }
+
+  async #writeSummaries(): Promise<void> {
+    for (const line of this.#summaries.splice(0)) await this.write(`${JSON.stringify(line)}\n`)
   }
 
   #stdoutLost(error: NodeJS.ErrnoException): void {

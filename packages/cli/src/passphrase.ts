@@ -14,9 +14,20 @@ export interface UnlockFlags {
   readonly encryption: boolean
 }
 
+/** What the options and the environment variable are called by which a store is unlocked. */
+export interface UnlockNames {
+  /** In front of the options: `--`, or `--peer-` for the other store of two. */
+  readonly options: '--' | '--peer-'
+  readonly variable: string
+}
+
+/** The names for the store of `at STORE`, and for the other one. */
+export const ownNames: UnlockNames = { options: '--', variable: 'KLOSET_PASSPHRASE' }
+export const peerNames: UnlockNames = { options: '--peer-', variable: 'KLOSET_PEER_PASSPHRASE' }
+
 /**
- * How to unlock, where the options or `KLOSET_PASSPHRASE` say so; undefined where they do not, and a person may be asked. An
- * option goes before the environment.
+ * How to unlock, where the options, the configuration of a named location, or the environment variable say so, of which an earlier one
+ * wins; undefined where none does, and a person may be asked.
  * @throws UsageError where two options contradict each other; Failure where a passphrase cannot be got or is empty
  */
 export async function givenUnlock(
@@ -24,28 +35,40 @@ export async function givenUnlock(
   env: NodeJS.ProcessEnv,
   warn: (message: string) => void,
   signal: AbortSignal,
+  configured?: UnlockFlags,
+  names: UnlockNames = ownNames,
 ): Promise<Unlock | undefined> {
-  const given = [
-    flags.passphraseFile !== undefined && '--passphrase-file',
-    flags.passphraseCommand !== undefined && '--passphrase-command',
-    flags.keyFile !== undefined && '--key-file',
-    !flags.encryption && '--no-encryption',
-  ].filter((name) => name !== false)
+  const chosen = optionsIn(flags, names).length === 0 && configured !== undefined ? configured : flags
+  const given = optionsIn(chosen, names)
   if (given.length > 1) throw new UsageError(`${given.join(' and ')} exclude each other`, 'Give one of them.')
-  if (!flags.encryption) return { plaintext: true }
-  if (flags.keyFile !== undefined) return { key: await keyFromFile(flags.keyFile, warn) }
-  if (flags.passphraseFile !== undefined) return { passphrase: await passphraseFromFile(flags.passphraseFile, warn) }
-  if (flags.passphraseCommand !== undefined)
-    return { passphrase: await passphraseFromCommand(flags.passphraseCommand, signal) }
-  const passphrase = env.KLOSET_PASSPHRASE
+  if (!chosen.encryption) return { plaintext: true }
+  if (chosen.keyFile !== undefined) return { key: await keyFromFile(chosen.keyFile, warn) }
+  if (chosen.passphraseFile !== undefined) return { passphrase: await passphraseFromFile(chosen.passphraseFile, warn) }
+  if (chosen.passphraseCommand !== undefined)
+    return { passphrase: await passphraseFromCommand(chosen.passphraseCommand, signal) }
+  const passphrase = env[names.variable]
   if (passphrase === undefined) return undefined
-  return { passphrase: notEmpty(passphrase, 'KLOSET_PASSPHRASE') }
+  return { passphrase: notEmpty(passphrase, names.variable) }
+}
+
+function optionsIn(flags: UnlockFlags, { options }: UnlockNames): string[] {
+  return [
+    flags.passphraseFile !== undefined && `${options}passphrase-file`,
+    flags.passphraseCommand !== undefined && `${options}passphrase-command`,
+    flags.keyFile !== undefined && `${options}key-file`,
+    !flags.encryption && `${options}no-encryption`,
+  ].filter((name) => name !== false)
 }
 
 /** Asks for the passphrase of a store that exists. @throws Interrupted */
-export async function askPassphrase(location: string, signal: AbortSignal): Promise<string> {
+export async function askPassphrase(
+  location: string,
+  signal: AbortSignal,
+  names: UnlockNames = ownNames,
+): Promise<string> {
+  const which = names === peerNames ? 'passphrase of the peer' : 'passphrase of'
   for (;;) {
-    const passphrase = await askHidden(`passphrase of ${location}`, signal)
+    const passphrase = await askHidden(`${which} ${location}`, signal)
     if (passphrase !== '') return passphrase
   }
 }

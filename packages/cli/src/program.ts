@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander'
 import { parseCommandLine, processArguments } from './arguments.js'
+import { readConfiguration } from './configuration.js'
 import { exit, exitCodeOf, Interrupted, UsageError } from './exit.js'
 import { interruption } from './interrupt.js'
+import { safe } from './locations.js'
 import type { OutputFlags } from './options.js'
 import { Output } from './output.js'
 import { colorsFor } from './render/colors.js'
@@ -19,7 +21,9 @@ export async function main(): Promise<number> {
     quiet: options.some((option) => option === '--quiet' || /^-[a-z]*q[a-z]*$/.test(option)),
     verbose: options.some((option) => option === '--verbose' || /^-[a-z]*v[a-z]*$/.test(option)),
   })
-  const situation: { verb: string | undefined; store: string | undefined } = { verb: undefined, store: undefined }
+  const situation: Mutable<Situation> = { verb: undefined, store: undefined }
+  // What breaks outside of all that is waited for is told as any other error, and ends the command.
+  process.once('uncaughtException', (error) => void report(error, output, situation).then((code) => process.exit(code)))
   let code: number
   try {
     code = await run(args, output, situation)
@@ -47,7 +51,29 @@ const verbs: Readonly<Record<string, Summary>> = {
   cat: { summary: 'write a file of a snapshot to stdout', load: async () => (await import('./verbs/cat.js')).cat },
   restore: { summary: 'bring a snapshot back', load: async () => (await import('./verbs/restore.js')).restore },
   check: { summary: 'verify that all is there and whole', load: async () => (await import('./verbs/check.js')).check },
-  info: { summary: 'describe the store', load: async () => (await import('./verbs/info.js')).info },
+  sync: {
+    summary: 'copy snapshots to or from another store',
+    load: async () => (await import('./verbs/sync.js')).sync,
+  },
+  forget: { summary: 'take snapshots out of the store', load: async () => (await import('./verbs/forget.js')).forget },
+  undelete: {
+    summary: 'bring forgotten snapshots back',
+    load: async () => (await import('./verbs/undelete.js')).undelete,
+  },
+  prune: { summary: 'delete what no snapshot needs', load: async () => (await import('./verbs/prune.js')).prune },
+  info: {
+    summary: 'describe the store, or where snapshots have copies',
+    load: async () => (await import('./verbs/info.js')).info,
+  },
+  trust: {
+    summary: 'accept a store that changed behind our back',
+    load: async () => (await import('./verbs/trust.js')).trust,
+  },
+  ping: {
+    summary: 'find out whether a place can be reached, and why not',
+    load: async () => (await import('./verbs/ping.js')).ping,
+  },
+  config: { summary: 'give locations names', load: async () => (await import('./verbs/config.js')).config },
   version: { summary: 'show the version', load: async () => (await import('./verbs/version.js')).version },
 }
 
@@ -58,7 +84,9 @@ Start with:
   kloset at /var/backups ls                see the snapshots
   kloset at /var/backups restore --to /tmp/restore latest
 
-STORE is a folder. Without \`at STORE\`, KLOSET_STORE says which.
+STORE is a folder, s3://HOST:PORT/BUCKET/PREFIX, sftp://USER@HOST/FOLDER, or @NAME
+of the configuration (\`kloset help config\`). Without \`at STORE\`, KLOSET_STORE
+says which, or the configuration's default.
 \`kloset help VERB\` tells all about a verb, with examples.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read or
@@ -66,7 +94,7 @@ restored, 4 damage found, 10 no such store, 12 wrong passphrase, 130 interrupted
 
 async function run(args: readonly string[], output: Output, situation: Mutable<Situation>): Promise<number> {
   const line = parseCommandLine(args)
-  situation.store = line.store ?? process.env.KLOSET_STORE
+  situation.written = line.store
   // `help VERB` and `VERB --help` are one.
   const wanted = line.verb === 'help' ? line.rest.find((word) => !word.startsWith('-')) : line.verb
   const help = line.verb === 'help' || line.rest.includes('--help') || line.rest.includes('-h')
@@ -80,7 +108,7 @@ async function run(args: readonly string[], output: Output, situation: Mutable<S
     const verb = await load()
     verb.define(command)
     command.action(async () => {
-      code = await perform(name, verb, command, output, situation.store)
+      code = await perform(verb, command, output, situation)
     })
   }
   if (wanted === undefined) {
@@ -107,18 +135,12 @@ async function run(args: readonly string[], output: Output, situation: Mutable<S
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-async function perform(
-  name: string,
-  verb: Verb,
-  command: Command,
-  output: Output,
-  location: string | undefined,
-): Promise<number> {
+async function perform(verb: Verb, command: Command, output: Output, situation: Mutable<Situation>): Promise<number> {
+  const location = verb.storeless ? undefined : await storeOf(situation)
   const stopping = interruption(output, verb.resume)
   // A verb that only shows something has nothing left to do when nobody looks; one that changes something goes on.
   output.onStdoutLost = (gone) => {
-    if (changes.has(name)) return
-    if (gone) process.exit(exit.done)
+    if (gone && !verb.changes) process.exit(exit.done)
   }
   try {
     return await verb.run(command.args, command.opts<OutputFlags>(), { location, output, signal: stopping.signal })
@@ -132,7 +154,12 @@ async function perform(
   }
 }
 
-const changes = new Set(['create', 'backup', 'restore'])
+/** The store as the person wrote it: on the command line, in the environment, or as the default of the configuration. */
+async function storeOf(situation: Mutable<Situation>): Promise<string | undefined> {
+  const written = situation.written || process.env.KLOSET_STORE || (await readConfiguration()).default
+  situation.store = written && safe(written)
+  return written
+}
 
 function root(output: Output): Command {
   const { bold } = colorsFor(process.stdout, process.env)

@@ -31,6 +31,32 @@ export async function askHidden(question: string, signal: AbortSignal): Promise<
   }
 }
 
+/** Asks on the terminal a question whose answer is yes or no. @throws Interrupted */
+export async function askYesNo(question: string, signal: AbortSignal): Promise<boolean> {
+  for (;;) {
+    const answer = (await askOpenly(`${question} (yes/no)`, signal)).trim().toLowerCase()
+    if (['y', 'yes'].includes(answer)) return true
+    if (['n', 'no'].includes(answer)) return false
+  }
+}
+
+/** Asks on the terminal for a line, which is seen while it is typed. @throws Interrupted */
+export async function askOpenly(question: string, signal: AbortSignal): Promise<string> {
+  const { stdin } = process
+  show(`${question}: `)
+  stdin.resume()
+  try {
+    // The terminal itself lets a line be corrected, and hands it over with Enter.
+    let text = ahead
+    while (!text.includes('\n')) text += await nextData(signal)
+    const end = text.indexOf('\n')
+    ahead = text.slice(end + 1)
+    return text.slice(0, end).replace(/\r$/, '')
+  } finally {
+    stdin.pause()
+  }
+}
+
 /** A line being typed: takes characters until Enter. */
 export class HiddenLine {
   #characters: string[] = []

@@ -1,53 +1,111 @@
-import type { CreateOptions, Engine, Notice, Store, Unlock } from 'kloset'
-import { type Connector, isKlosetError, KlosetError, type Source } from 'kloset/connector'
+import type { CacheOptions, CreateOptions, Engine, Notice, OpenOptions, Store, Unlock } from 'kloset'
+import { type Context, isKlosetError, KlosetError, type Source } from 'kloset/connector'
+import { connectorsFor } from './connectors.js'
 import { UsageError } from './exit.js'
-import { protocolOf } from './locations.js'
 import type { Output } from './output.js'
-import { askNewPassphrase, askPassphrase, givenUnlock, noPassphrase, type UnlockFlags } from './passphrase.js'
-import { canAsk } from './prompt.js'
+import {
+  askNewPassphrase,
+  askPassphrase,
+  givenUnlock,
+  noPassphrase,
+  ownNames,
+  peerNames,
+  type UnlockFlags,
+  type UnlockNames,
+} from './passphrase.js'
+import { type Place, placeOf } from './places.js'
+import { askHidden, askOpenly, askYesNo, canAsk } from './prompt.js'
+import { parseBytes } from './render/bytes.js'
+import { aboutPeer } from './render/errors.js'
+import { harmless } from './render/names.js'
+import { requestsJson, requestsLine } from './render/requests.js'
 
 /** The options of every verb that opens a store. */
 export interface StoreFlags extends UnlockFlags {
   /** `NAME=VALUE`, as often as given. */
   readonly option?: readonly string[]
+  /** False with `--no-cache`. */
+  readonly cache: boolean
+  readonly cacheDir?: string
+  readonly cacheSize?: number
+  readonly exclusive?: boolean
+}
+
+/** The options of verbs that open a second store. */
+export interface PeerFlags {
+  readonly peerOption?: readonly string[]
+  readonly peerPassphraseFile?: string
+  readonly peerPassphraseCommand?: string
+  readonly peerKeyFile?: string
+  /** True with `--peer-no-encryption`. */
+  readonly peerNoEncryption?: boolean
 }
 
 /** What opening needs besides the options. */
 export interface Opening {
-  /** From `at STORE` or `KLOSET_STORE`. */
+  /** From `at STORE`, `KLOSET_STORE` or the configuration. */
   readonly location: string | undefined
   readonly output: Output
   readonly signal: AbortSignal
 }
 
+/** How a store is opened. */
+export interface How {
+  readonly mode: 'read' | 'write'
+  /** Further locations the verb will use (sources, a target), so that their connectors are loaded too. */
+  readonly others?: readonly string[]
+  readonly engine?: Engine
+  /** Accepts the log as it is. */
+  readonly trust?: boolean
+}
+
+/** Opens the store of `at STORE`. @throws UsageError where there is none, and what the engine throws */
+export async function openAt(opening: Opening, flags: StoreFlags, how: How): Promise<Store> {
+  const place = await ownPlace(opening, flags)
+  const given = await givenUnlock(flags, process.env, warner(opening), opening.signal, place.unlock)
+  return open(place, given, ownNames, opening, flags, how)
+}
+
+/** Opens the other store of a verb that has two. */
+export async function openPeer(
+  opening: Opening,
+  written: string,
+  flags: StoreFlags & PeerFlags,
+  how: How,
+): Promise<Store> {
+  const warn = warner(opening)
+  const place = await placeOf(written, flags.peerOption, warn)
+  try {
+    const given = await givenUnlock(peerUnlock(flags), process.env, warn, opening.signal, place.unlock, peerNames)
+    return await open(place, given, peerNames, opening, flags, how)
+  } catch (error) {
+    throw aboutPeer(error, place.shown)
+  }
+}
+
 /**
- * Opens the store. Without a passphrase given it first tries whether the store is plaintext, which an encrypted one refuses at
- * once; then a person is asked, three times at most.
- * @param others further locations the verb will use (sources, a target), so that their connectors are loaded too
+ * Opens a store. Without a passphrase given it first tries whether the store is plaintext, which an encrypted one refuses at once; then a
+ * person is asked, three times at most.
  */
-export async function openAt(
+async function open(
+  place: Place,
+  given: Unlock | undefined,
+  names: UnlockNames,
   opening: Opening,
   flags: StoreFlags,
-  mode: 'read' | 'write',
-  others: readonly string[] = [],
-  engine?: Engine,
+  { mode, others = [], engine, trust }: How,
 ): Promise<Store> {
   const { output, signal } = opening
-  const location = locationOf(opening)
-  const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([location, ...others])])
-  const options = connectorOptions(flags)
+  const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([place.location, ...others])])
   const unlockWith = (unlock: Unlock): Promise<Store> =>
-    openStore(location, {
+    openStore(place.location, {
+      ...openingOptions(place, opening, flags),
       unlock,
       connectors,
-      options,
       mode,
-      signal,
       ...(engine && { engine }),
-      onNotice: (notice) => tell(notice, output),
+      ...(trust && { trust }),
     })
-
-  const given = await givenUnlock(flags, process.env, (message) => output.warn(message), signal)
   if (given) return unlockWith(given)
   try {
     return await unlockWith({ plaintext: true })
@@ -55,7 +113,7 @@ export async function openAt(
     if (!isKlosetError(error, 'KLOSET_LOCKED') || !canAsk()) throw error
   }
   for (let attempt = 1; ; attempt++) {
-    const passphrase = await askPassphrase(location, signal)
+    const passphrase = await askPassphrase(place.shown, signal, names)
     try {
       return await unlockWith({ passphrase })
     } catch (error) {
@@ -71,41 +129,50 @@ export async function openSources({ signal }: Opening, locations: readonly strin
   return Promise.all(locations.map((location) => openSource(location, { connectors, signal })))
 }
 
+/** Settings of a store that is made. */
+export type StoreSettings = Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'label' | 'like'>>
+
 /** Makes a store, with a passphrase that is given or asked for. */
-export async function createAt(
-  opening: Opening,
-  flags: StoreFlags,
-  settings: Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'label'>>,
-): Promise<Store> {
+export async function createAt(opening: Opening, flags: StoreFlags, settings: StoreSettings): Promise<Store> {
   const { output, signal } = opening
-  const location = locationOf(opening)
-  const [{ createStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([location])])
-  const options = connectorOptions(flags)
-  let unlock = await givenUnlock(flags, process.env, (message) => output.warn(message), signal)
+  const place = await ownPlace(opening, flags)
+  const [{ createStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([place.location])])
+  let unlock = await givenUnlock(flags, process.env, warner(opening), signal, place.unlock)
   if (!unlock) {
     if (!canAsk()) throw noPassphrase()
     // Nobody likes to choose a passphrase and then hear that it was for nothing.
     await refuseExisting(opening, flags)
-    unlock = { passphrase: await askNewPassphrase(location, signal, (text) => output.error(text)) }
+    unlock = { passphrase: await askNewPassphrase(place.shown, signal, (text) => output.error(text)) }
   }
-  const onNotice = (notice: Notice): void => tell(notice, output)
-  return createStore(location, { ...settings, unlock, connectors, options, signal, onNotice })
+  return createStore(place.location, { ...openingOptions(place, opening, flags), ...settings, unlock, connectors })
 }
 
 /** Returns where no store can be found at the location. @throws KLOSET_STORE_EXISTS */
 export async function refuseExisting(opening: Opening, flags: StoreFlags): Promise<void> {
-  const location = locationOf(opening)
-  const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([location])])
-  const { signal } = opening
+  const place = await ownPlace(opening, flags)
+  const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([place.location])])
   try {
-    const options = connectorOptions(flags)
-    const store = await openStore(location, { unlock: { plaintext: true }, connectors, options, mode: 'read', signal })
+    const options = { ...openingOptions(place, opening, flags), cache: false, remember: false }
+    const store = await openStore(place.location, { ...options, unlock: { plaintext: true }, connectors, mode: 'read' })
     await store.close()
   } catch (error) {
     if (isKlosetError(error, 'KLOSET_NO_STORE')) return
     if (!isKlosetError(error, 'KLOSET_LOCKED') && !isKlosetError(error, 'KLOSET_VERSION')) throw error
   }
-  throw new KlosetError('KLOSET_STORE_EXISTS', `there already is a store at ${location}`)
+  throw new KlosetError('KLOSET_STORE_EXISTS', `there already is a store at ${place.shown}`)
+}
+
+/** Closes a store; with `--verbose`, first tells what was asked of its storage. */
+export async function leave(store: Store, output: Output): Promise<void> {
+  await tellRequests(store, output)
+  await store.close()
+}
+
+/** With `--verbose`: what was asked of the storage. */
+export async function tellRequests(store: Store, output: Output): Promise<void> {
+  if (!output.verbose) return
+  if (output.json) await output.emit(requestsJson(store))
+  else output.note(requestsLine(store))
 }
 
 /** The location as the person wrote it. @throws UsageError where there is none */
@@ -114,38 +181,61 @@ export function locationOf(opening: Pick<Opening, 'location'>): string {
   throw new UsageError('which store?', 'Say it: kloset at STORE …, or set KLOSET_STORE.')
 }
 
+/** What `at STORE` means. */
+export function ownPlace(opening: Opening, flags: Pick<StoreFlags, 'option'>): Promise<Place> {
+  return placeOf(locationOf(opening), flags.option, warner(opening))
+}
+
 /** Shows a notice of the engine: an event with `--json`, else a line on stderr. */
 export function tell(notice: Notice, output: Output): void {
   if (output.json) void output.emit({ ...notice })
-  else output.note(`note: ${notice.message}`)
+  else output.note(`note: ${harmless(notice.message)}`)
 }
 
-// Loaded only when a location needs them.
-const filesystem = async (): Promise<Connector> => (await import('@kloset/connector-fs')).fs
-const connectors: ReadonlyMap<string, () => Promise<Connector>> = new Map([
-  ['fs', filesystem],
-  ['file', filesystem],
-])
-
-async function connectorsFor(locations: readonly string[]): Promise<Connector[]> {
-  const loaded = new Set<Connector>()
-  for (const protocol of new Set(locations.map(protocolOf))) {
-    const load = connectors.get(protocol)
-    if (!load)
-      throw new KlosetError('KLOSET_NO_CONNECTOR', `there is no connector for ${protocol}:// locations`, {
-        hint: `Known are plain paths and ${[...connectors.keys()].map((name) => `${name}://`).join(', ')}.`,
-      })
-    loaded.add(await load())
+/** What a connector may ask a person; undefined where there is nobody. */
+export function asker(signal: AbortSignal): Context['ask'] | undefined {
+  if (!canAsk()) return undefined
+  return async ({ kind, message, url }) => {
+    const text = harmless(url === undefined ? message : `${message} ${url}`)
+    if (kind === 'confirm') return askYesNo(text, signal)
+    if (kind === 'secret') return askHidden(text, signal)
+    return askOpenly(`${text} (Enter when done)`, signal)
   }
-  return [...loaded]
 }
 
-function connectorOptions(flags: StoreFlags): Record<string, string> {
-  const options: Record<string, string> = {}
-  for (const text of flags.option ?? []) {
-    const equals = text.indexOf('=')
-    if (equals < 1) throw new UsageError(`'${text}' is not an option of a connector`, 'Write it as -o NAME=VALUE.')
-    options[text.slice(0, equals)] = text.slice(equals + 1)
+function openingOptions(
+  { options }: Place,
+  { output, signal }: Opening,
+  flags: StoreFlags,
+): Omit<OpenOptions, 'unlock' | 'mode'> {
+  return {
+    options,
+    signal,
+    ask: asker(signal),
+    cache: cacheOf(flags),
+    remember: true,
+    ...(flags.exclusive && { exclusive: true }),
+    onNotice: (notice) => tell(notice, output),
   }
-  return options
+}
+
+function cacheOf(flags: StoreFlags, env: NodeJS.ProcessEnv = process.env): boolean | CacheOptions {
+  if (!flags.cache || /^(?:no|off|0|false)$/i.test(env.KLOSET_CACHE ?? '')) return false
+  const folder = flags.cacheDir ?? (env.KLOSET_CACHE_DIR || undefined)
+  const size = flags.cacheSize ?? (env.KLOSET_CACHE_SIZE ? parseBytes(env.KLOSET_CACHE_SIZE) : undefined)
+  return { ...(folder !== undefined && { folder }), ...(size !== undefined && { size }) }
+}
+
+function peerUnlock(flags: PeerFlags): UnlockFlags {
+  const { peerPassphraseFile: file, peerPassphraseCommand: command, peerKeyFile: key } = flags
+  return {
+    ...(file !== undefined && { passphraseFile: file }),
+    ...(command !== undefined && { passphraseCommand: command }),
+    ...(key !== undefined && { keyFile: key }),
+    encryption: flags.peerNoEncryption !== true,
+  }
+}
+
+function warner({ output }: Pick<Opening, 'output'>): (message: string) => void {
+  return (message) => output.warn(message)
 }

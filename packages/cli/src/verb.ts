@@ -3,7 +3,7 @@ import type { Output } from './output.js'
 
 /** What a verb runs in. */
 export interface Session {
-  /** From `at STORE` or `KLOSET_STORE`. */
+  /** From `at STORE`, `KLOSET_STORE` or the configuration. */
   readonly location: string | undefined
   readonly output: Output
   /** Aborted when the person stops the command. */
@@ -14,6 +14,10 @@ export interface Session {
 export interface Verb {
   /** Adds arguments, options and help to the command. */
   define(command: Command): void
+  /** Whether it changes something, and so goes on also when nobody reads what it says any more. */
+  readonly changes?: true
+  /** It works on no store, so that none need be configured. */
+  readonly storeless?: true
   /** What to tell a person who stopped it about going on later. */
   readonly resume?: string
   /** Does it, and returns the exit code. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Failure, Interrupted, UsageError } from '../src/exit.js'
-import { givenUnlock as given } from '../src/passphrase.js'
+import { givenUnlock as given, peerNames } from '../src/passphrase.js'
 import { HiddenLine } from '../src/prompt.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'kloset-passphrase-'))
@@ -53,6 +53,18 @@ describe('a passphrase that is given', () => {
     await expect(givenUnlock({ ...none, passphraseFile: join(folder, 'absent') }, {}, silent)).rejects.toThrow(
       'does not exist',
     )
+  })
+
+  test('of a named location comes after the options and before the environment', async () => {
+    const env = { KLOSET_PASSPHRASE: 'environment', KLOSET_PEER_PASSPHRASE: 'of the peer' }
+    const configured = { encryption: true, passphraseFile: file('configured', 'configured') }
+    const { signal } = new AbortController()
+    expect(await given(none, env, silent, signal, configured)).toEqual({ passphrase: 'configured' })
+    const chosen = { ...none, passphraseFile: file('chosen', 'chosen') }
+    expect(await given(chosen, env, silent, signal, configured)).toEqual({ passphrase: 'chosen' })
+    expect(await given(none, env, silent, signal, undefined, peerNames)).toEqual({ passphrase: 'of the peer' })
+    const twice = { encryption: false, keyFile: 'k' }
+    await expect(given(twice, env, silent, signal, undefined, peerNames)).rejects.toThrow('--peer-key-file')
   })
 
   test('is given in one way', async () => {

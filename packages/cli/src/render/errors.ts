@@ -5,7 +5,9 @@ import { harmless } from './names.js'
 /** What the command knows when it has to say what to do next. */
 export interface Situation {
   readonly verb: string | undefined
-  /** The store as the person wrote it. */
+  /** What the person wrote after `at`. */
+  readonly written?: string | undefined
+  /** The store as the person wrote it, safe to show. */
   readonly store: string | undefined
 }
 
@@ -37,8 +39,17 @@ export function causesOf(error: unknown): string[] {
 export function hintOf(error: unknown, situation: Situation): string | undefined {
   if (error instanceof Failure) return error.hint
   if (!isKlosetError(error)) return error instanceof Error && isSystemError(error) ? undefined : unexpected
-  return ourHint(error.code, situation) ?? error.hint
+  const peer = peers.get(error)
+  return (peer === undefined ? ourHint(error.code, situation) : peerHint(error.code, peer, situation)) ?? error.hint
 }
+
+/** Says that an error is about the other one of two stores, which hints then name. Returns the error. */
+export function aboutPeer(error: unknown, store: string): unknown {
+  if (typeof error === 'object' && error !== null) peers.set(error, store)
+  return error
+}
+
+const peers = new WeakMap<object, string>()
 
 /** The error as lines for a person; `details` adds the code and the chain of causes. */
 export function errorLines(error: unknown, situation: Situation, details: boolean): string[] {
@@ -79,8 +90,28 @@ function ourHint(code: KlosetErrorCode, { verb, store }: Situation): string | un
       return 'Write more digits of the id.'
     case 'KLOSET_PATH_NOT_FOUND':
       return `See what the snapshot holds: ${at} ls -r ID`
+    case 'KLOSET_LOG_CHANGED':
+      return `Find out why before anything else: somebody may hide snapshots from you. If you know the reason and want the store as it is now: ${at} trust`
     default:
       return undefined
+  }
+}
+
+function peerHint(code: KlosetErrorCode, peer: string, { store }: Situation): string | undefined {
+  const at = `kloset at ${peer}`
+  switch (code) {
+    case 'KLOSET_NO_STORE':
+      return `Check the location, or make a store there: ${at} create --like ${store ?? 'STORE'}`
+    case 'KLOSET_LOCKED':
+      return `${peer} is encrypted, and there is no terminal to ask for its passphrase. Set KLOSET_PEER_PASSPHRASE, or use --peer-passphrase-file, --peer-passphrase-command or --peer-key-file.`
+    case 'KLOSET_WRONG_PASSPHRASE':
+      return `Check the passphrase of ${peer} (KLOSET_PEER_PASSPHRASE or the file it came from): it is another one than that of the store after \`at\`.`
+    case 'KLOSET_NOT_ENCRYPTED':
+      return `A passphrase was given for ${peer}, but it is plaintext. If that is what you expect, add --peer-no-encryption.`
+    case 'KLOSET_SNAPSHOT_NOT_FOUND':
+      return `See which there are: ${at} ls`
+    default:
+      return ourHint(code, { verb: undefined, store: peer })
   }
 }
 

@@ -52,7 +52,15 @@ export function parseTime(text: string, now: Date = new Date()): Date {
   return time
 }
 
-const span = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+/** Reads how long something is, into milliseconds: `0`, `90s`, `30m`, `24h`, `7d`, `2w`. @throws UsageError */
+export function parseDuration(text: string): number {
+  const [, number, unit] = /^(\d+)([smhdw])$/.exec(text) ?? []
+  if (unit !== undefined) return Number(number) * span[unit as keyof typeof span]
+  if (text === '0') return 0
+  throw new UsageError(`'${text}' is not a length of time`, 'Write a number with a unit: 30m, 24h, 7d, or 0.')
+}
+
+const span = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
 function two(number: number): string {
   return String(number).padStart(2, '0')

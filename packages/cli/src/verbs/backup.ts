@@ -1,16 +1,16 @@
 import { type Command, Option } from 'commander'
-import type { BackupEvent, BackupOptions, BackupResult } from 'kloset'
+import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
 import { originOf } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { absolute } from '../locations.js'
-import { collect, outputOptions, storeOptions } from '../options.js'
+import { collect, outputOptions, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { bytes, count, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
 import { failedJson, snapshotJson } from '../render/json.js'
 import { harmless, shown } from '../render/names.js'
 import { duration } from '../render/times.js'
-import { openAt, openSources, type StoreFlags, tell } from '../store.js'
+import { openAt, openSources, type StoreFlags, tell, tellRequests } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags {
@@ -25,6 +25,7 @@ interface Flags extends StoreFlags {
 
 /** `kloset backup`: folders become a new snapshot. */
 export const backup: Verb = {
+  changes: true,
   resume: 'Run the same command again: what was stored is reused.',
 
   define(command: Command) {
@@ -44,7 +45,7 @@ export const backup: Verb = {
       .option('--force', 'read every file, changed or not')
       .addOption(new Option('--compression <name>', 'compress with this').choices(['zstd', 'lz4', 'deflate', 'none']))
       .option('--dry-run', 'read and say what would be stored, but store nothing')
-    outputOptions(storeOptions(command)).addHelpText(
+    outputOptions(writtenStoreOptions(command)).addHelpText(
       'after',
       `
 With several sources, each gets a folder of its own name in the snapshot. A
@@ -78,10 +79,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     const opened = await openSources(session, sources)
     const engine = createEngine()
     let result: BackupResult
+    let store: Store
     try {
       // The folder is scanned while the passphrase is asked for and its key derived.
       engine.scanAhead(opened[0]!)
-      const store = await openAt(session, flags, 'write', sources, engine)
+      store = await openAt(session, flags, { mode: 'write', others: sources, engine })
       result = await store.backup(opened, {
         ...optionsOf(flags),
         signal,
@@ -96,6 +98,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     output.progressDone()
     if (output.json) await output.emit(summaryJson(result, flags))
     else await summary(result, sources, output)
+    await tellRequests(store, output)
     return result.failedCount > 0 ? exit.partial : exit.done
   },
 }

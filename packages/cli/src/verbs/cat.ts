@@ -5,7 +5,7 @@ import { outputOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { entryJson } from '../render/json.js'
 import { shown } from '../render/names.js'
-import { openAt, type StoreFlags } from '../store.js'
+import { leave, openAt, type StoreFlags } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 /** `kloset cat`: files of a snapshot, byte by byte, verified as they are read. */
@@ -40,7 +40,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
         throw new UsageError(`'${text}' does not name a file`, 'Write a path after the id: latest:etc/hosts')
       return target
     })
-    const store = await openAt(session, flags, 'read')
+    const store = await openAt(session, flags, { mode: 'read' })
     try {
       for (const target of targets) {
         const snapshot = await store.snapshot(target.snapshot)
@@ -60,7 +60,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
         }
       }
     } finally {
-      await store.close()
+      await leave(store, output)
     }
     return exit.done
   },

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { CheckOptions, Finding, Store } from 'kloset'
-import { parseTarget } from '../arguments.js'
+import { parseSnapshots } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { outputOptions, percent, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
@@ -9,7 +9,7 @@ import { messageOf } from '../render/errors.js'
 import { harmless, shown } from '../render/names.js'
 import { duration } from '../render/times.js'
 import { readState, writeState } from '../state.js'
-import { openAt, type StoreFlags, tell } from '../store.js'
+import { leave, openAt, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags {
@@ -57,13 +57,9 @@ Exit codes: 0 nothing is damaged, 1 failed, 2 usage, 4 damage found,
     const { output, signal } = session
     if (flags.readData && flags.sample !== undefined)
       throw new UsageError('--read-data and --sample exclude each other', 'Give one of them.')
-    const names = args.map((text) => {
-      const target = parseTarget(text)
-      if (target.path) throw new UsageError('a check takes whole snapshots', `Leave out the path: ${target.snapshot}`)
-      return target.snapshot
-    })
+    const names = parseSnapshots(args, 'a check takes whole snapshots')
     const started = Date.now()
-    const store = await openAt(session, flags, 'read')
+    const store = await openAt(session, flags, { mode: 'read' })
     try {
       const plan = await planOf(store, flags)
       const snapshots = await Promise.all(names.map(async (name) => (await store.snapshot(name)).id))
@@ -89,7 +85,7 @@ Exit codes: 0 nothing is damaged, 1 failed, 2 usage, 4 damage found,
       else if (!output.quiet) await output.print(...summary(found, plan, snapshots, took, output))
       return found.errors > 0 ? exit.damaged : exit.done
     } finally {
-      await store.close()
+      await leave(store, output)
     }
   },
 }

@@ -1,13 +1,23 @@
 import { type Command, Option } from 'commander'
-import type { CreateOptions } from 'kloset'
+import type { CreateOptions, Store } from 'kloset'
 import { exit, UsageError } from '../exit.js'
-import { outputOptions, storeOptions } from '../options.js'
+import { outputOptions, peerOptions, storeOptions } from '../options.js'
 import { bytes, parseBytes } from '../render/bytes.js'
 import { harmless, shown } from '../render/names.js'
-import { createAt, locationOf, refuseExisting, type StoreFlags } from '../store.js'
+import {
+  createAt,
+  leave,
+  openPeer,
+  ownPlace,
+  type PeerFlags,
+  refuseExisting,
+  type StoreFlags,
+  type StoreSettings,
+} from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags {
+interface Flags extends StoreFlags, PeerFlags {
+  readonly like?: string
   readonly cipher?: NonNullable<CreateOptions['encryption']>
   readonly compression?: NonNullable<CreateOptions['codec']>
   readonly chunkSize?: number
@@ -17,6 +27,7 @@ interface Flags extends StoreFlags {
 
 /** `kloset create`: a new store at an empty place. */
 export const create: Verb = {
+  changes: true,
   define(command: Command) {
     command
       .usage('[options]')
@@ -41,9 +52,14 @@ export const create: Verb = {
         'the usual size of a chunk, a power of two; default 1MiB, databases want 64KiB',
         chunkSize,
       )
+      .option(
+        '--like <store>',
+        'cut and name data as this store does, so that `kloset sync` between the two costs least',
+      )
       .option('--label <text>', 'a name for the passphrase or key, seen in `kloset info`')
       .option('--dry-run', 'only say whether a store could be made')
-    outputOptions(storeOptions(command)).addHelpText(
+    peerOptions(storeOptions(command), 'The store of --like')
+    outputOptions(command).addHelpText(
       'after',
       `
 Examples:
@@ -53,6 +69,9 @@ Examples:
       for scripts: the passphrase is the first line of the file
   kloset at /mnt/usb create --key-file usb.key
       unlocked by a raw key (head -c 32 /dev/urandom > usb.key)
+  kloset at s3://minio.example:9001/mybackups create --like /var/backups
+      a second place for the same snapshots; who can open it learns nothing of
+      the first but which data the two have in common
   kloset at /mnt/scratch create --no-encryption
       for data that needs no secrecy: who can read the folder can read it all
 
@@ -63,7 +82,7 @@ written to), 2 usage.`,
 
   async run(_args: readonly string[], flags: Flags, session: Session) {
     const { output } = session
-    const location = locationOf(session)
+    const { shown: location } = await ownPlace(session, flags)
     if (!flags.encryption && flags.cipher)
       throw new UsageError('--no-encryption and --cipher exclude each other', 'Give one of them.')
     if (flags.dryRun) {
@@ -72,7 +91,15 @@ written to), 2 usage.`,
       else if (!output.quiet) await output.print(`Dry run: no store is at ${shown(location)} yet; one would be made.`)
       return exit.done
     }
-    const store = await createAt(session, flags, settingsOf(flags))
+    if (flags.like !== undefined && flags.chunkSize !== undefined)
+      throw new UsageError('--like and --chunk-size exclude each other', 'Give one of them.')
+    const like = flags.like === undefined ? undefined : await openPeer(session, flags.like, flags, { mode: 'read' })
+    let store: Store
+    try {
+      store = await createAt(session, flags, { ...settingsOf(flags), ...(like && { like }) })
+    } finally {
+      await like?.close()
+    }
     try {
       const info = await store.info()
       if (output.json) {
@@ -101,7 +128,7 @@ written to), 2 usage.`,
           )
       }
     } finally {
-      await store.close()
+      await leave(store, output)
     }
     return exit.done
   },
@@ -114,7 +141,7 @@ function chunkSize(text: string): number {
   throw new UsageError(`chunks of ${text} cannot be made`, 'Write a power of two up to 4MiB: 64KiB, 1MiB.')
 }
 
-function settingsOf(flags: Flags): Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'label'>> {
+function settingsOf(flags: Flags): StoreSettings {
   const { cipher, compression, chunkSize: normal, label } = flags
   return {
     ...(cipher && { encryption: cipher }),

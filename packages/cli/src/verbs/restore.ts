@@ -10,7 +10,7 @@ import { failureLine, failureLines } from '../render/failures.js'
 import { failedJson } from '../render/json.js'
 import { shown } from '../render/names.js'
 import { duration } from '../render/times.js'
-import { openAt, type StoreFlags, tell } from '../store.js'
+import { leave, openAt, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags {
@@ -21,6 +21,7 @@ interface Flags extends StoreFlags {
 
 /** `kloset restore`: a snapshot, or a part of it, into a folder. */
 export const restore: Verb = {
+  changes: true,
   resume:
     'Run the same command again with --overwrite if-changed: files that are already restored are left as they are.',
 
@@ -72,7 +73,7 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
     const { output, signal } = session
     const wanted = parseTarget(args[0] ?? '')
     const target = absolute(flags.to)
-    const store = await openAt(session, flags, 'read', [target])
+    const store = await openAt(session, flags, { mode: 'read', others: [target] })
     try {
       const snapshot = await store.snapshot(wanted.snapshot)
       const path = pathIn(snapshot, wanted.path)
@@ -91,7 +92,7 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
       else await summary(result, about, flags, output)
       return result.failedCount > 0 ? exit.partial : exit.done
     } finally {
-      await store.close()
+      await leave(store, output)
     }
   },
 }

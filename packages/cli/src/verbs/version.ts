@@ -5,6 +5,8 @@ import type { Session, Verb } from '../verb.js'
 
 /** `kloset version`: the version of the program, and of what runs it. */
 export const version: Verb = {
+  storeless: true,
+
   define(command: Command) {
     outputOptions(command).addHelpText(
       'after',

@@ -60,7 +60,9 @@ describe('the command line', () => {
   })
 
   test('every verb has its help, with examples', () => {
-    for (const verb of ['create', 'backup', 'ls', 'cat', 'restore', 'check', 'info', 'version']) {
+    const listed = kloset(['help']).stdout.match(/^ {2}([a-z]+) {2,}/gm) ?? []
+    expect(listed.length).toBeGreaterThan(14)
+    for (const verb of listed.map((line) => line.trim())) {
       const help = kloset(['help', verb])
       expect(help).toMatchObject({ code: 0, stderr: '' })
       expect(help.stdout).toContain('Examples:\n  kloset ')
@@ -278,7 +280,10 @@ test('a reader that goes away ends the command quietly', () => {
   expect(shell(line('ls -r latest'))).toMatchObject({ code: 0, stderr: '' })
   expect(shell(line('cat latest:big'))).toMatchObject({ code: 0, stderr: '' })
   // What changes something is done to its end all the same.
-  expect(shell(line(`backup -v ${many}`))).toMatchObject({ code: 0, stderr: '' })
+  expect(shell(line(`backup -v ${many}`))).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^requests to .*\n$/),
+  })
   expect(kloset(['at', store, 'ls']).stdout.trimEnd().split('\n')).toHaveLength(2)
   expect(readdirSync(many)).toHaveLength(5001)
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '../../src/exit.js'
 import { bytes, count, counted, parseBytes } from '../../src/render/bytes.js'
-import { clock, dateOf, duration, isoNanoseconds, localTime, parseTime } from '../../src/render/times.js'
+import { requestsLine } from '../../src/render/requests.js'
+import { clock, dateOf, duration, isoNanoseconds, localTime, parseDuration, parseTime } from '../../src/render/times.js'
 
 describe('sizes', () => {
   test.each([
@@ -69,4 +70,19 @@ describe('times', () => {
     expect(parseTime('2026-11-20T14:58:00Z').toISOString()).toBe('2026-11-20T14:58:00.000Z')
     for (const wrong of ['', 'yesterday', '7', '2026', '2026-13-40']) expect(() => parseTime(wrong)).toThrow(UsageError)
   })
+})
+
+test('lengths of time are read', () => {
+  expect(['0', '90s', '30m', '24h', '7d', '2w'].map(parseDuration)).toEqual([
+    0, 90_000, 1_800_000, 86_400_000, 604_800_000, 1_209_600_000,
+  ])
+  for (const wrong of ['', '1', '-1d', '1.5h', 'soon', '24 h']) expect(() => parseDuration(wrong)).toThrow(UsageError)
+})
+
+test('requests are counted by kind', () => {
+  const none = { put: 0, get: 0, stat: 0, list: 0, remove: 0, usage: 0, uploaded: 0, downloaded: 0 }
+  expect(requestsLine({ location: '/s', requests: none })).toBe('requests to /s: none; 0 B read, 0 B written')
+  expect(requestsLine({ location: '/s', requests: { ...none, put: 1, get: 1200, downloaded: 4096 } })).toBe(
+    'requests to /s: 1 put, 1,200 get; 4.0 KiB read, 0 B written',
+  )
 })

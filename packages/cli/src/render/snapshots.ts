@@ -1,0 +1,29 @@
+import type { Snapshot } from 'kloset'
+import { bytes } from './bytes.js'
+import { shown } from './names.js'
+import { type Align, Columns } from './table.js'
+import { duration, localTime } from './times.js'
+
+/** What the cells of a snapshot are called, and how they stand. */
+export const snapshotHeading: readonly string[] = ['id', 'time', 'size', 'took', 'host', 'saved', 'tags']
+export const snapshotAlign: readonly Align[] = ['left', 'left', 'right', 'right', 'left', 'left', 'left']
+
+/** A snapshot as the cells of a table. */
+export function snapshotCells(snapshot: Snapshot): string[] {
+  const name = snapshot.name === undefined ? [] : [`(${shown(snapshot.name)})`]
+  const errors = snapshot.totals.errors > 0 ? [`${snapshot.totals.errors} not saved`] : []
+  return [
+    snapshot.id.slice(0, 8),
+    localTime(snapshot.time),
+    bytes(snapshot.totals.bytes),
+    duration(snapshot.duration),
+    shown(snapshot.host),
+    snapshot.sources.map((source) => shown(source.root)).join(' '),
+    [...name, ...snapshot.tags.map(shown), ...errors].join(' '),
+  ]
+}
+
+/** Snapshots that something is done to, one a line. */
+export function snapshotLines(snapshots: readonly Snapshot[]): string[] {
+  return new Columns(snapshotAlign).lines(snapshots.map(snapshotCells)).map((line) => `  ${line}`)
+}
