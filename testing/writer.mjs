@@ -25,7 +25,9 @@ await engine.close()
 async function write() {
   const store = await open()
   for (let round = 0; round < role.rounds; round++) {
-    const rows = sourceOf({ type: 'rows', origin: `writer ${role.number}` }, () => filesOf(role.number, round))
+    const rows = sourceOf({ type: 'rows', origin: `writer ${role.number}`, access: 'random' }, () =>
+      filesOf(role.number, round),
+    )
     const { snapshot, failed } = await store.backup(rows, { tags: [`writer-${role.number}`] })
     if (failed.length > 0) throw failed[0].error
     console.log(`committed ${snapshot.id}`)
