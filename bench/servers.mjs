@@ -1,6 +1,7 @@
 // The servers of the remote benchmark, in a process of their own, since what is measured is waited for synchronously: prints where they are as one line
 // of JSON, and stops them when its standard input ends. `--latency MS` puts a proxy in front of each, that delays every byte half of it each way.
 import { once } from 'node:events'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createServer } from 'vite'
 import { root } from '../scripts/run.mjs'
@@ -36,6 +37,11 @@ for (const [name, missing, start] of [
   running.push(far)
   far.weather = { up: { latency: half }, down: { latency: half } }
   servers[name] = { ...server, near: port, far: far.port }
+  // The same host by another port is another line.
+  if (server.knownHosts !== undefined) {
+    const known = readFileSync(server.knownHosts, 'utf8')
+    appendFileSync(server.knownHosts, known.replaceAll(`]:${port} `, `]:${far.port} `))
+  }
 }
 console.log(JSON.stringify(servers))
 await once(process.stdin.resume(), 'end')

@@ -1,5 +1,5 @@
 import type { StoreInfo } from '../api.js'
-import { fromHex } from '../bytes/index.js'
+import { fromHex, toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { readSlot } from '../crypto/index.js'
 import { isKlosetError } from '../errors.js'
@@ -13,11 +13,12 @@ export async function storeInfo(store: OpenedStore, call: Call): Promise<StoreIn
   const table = await store.index()
   let packs = 0
   let stored = 0
-  for (const { size } of table.packs()) {
+  const { config, log } = store
+  for (const { name, size } of table.packs()) {
+    if (log.state.packs.get(toHex(name))?.fate === 'dead') continue
     packs++
     stored += size
   }
-  const { config, log } = store
   const { store: id, family = id, created, encryption, chunker, codec, frame, pack } = config
   return {
     id,
