@@ -9,7 +9,7 @@ import {
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { LookupFunction, Socket } from 'node:net'
-import { onAbort } from './aborted.js'
+import { onAbort } from 'kloset/connector'
 import { largestObject } from './object-names.js'
 
 /** How a {@link Connection} is made. */

@@ -1,5 +1,4 @@
-import { KlosetError } from 'kloset/connector'
-import { abortable } from './aborted.js'
+import { abortable, KlosetError } from 'kloset/connector'
 import type { S3Settings } from './options.js'
 import type { Keys } from './signing.js'
 

@@ -1,4 +1,4 @@
-import { onAbort } from './aborted.js'
+import { onAbort } from 'kloset/connector'
 import { crc32, crcHeader, md5 } from './checksums.js'
 import type { Client } from './client.js'
 import { damagedInTransit } from './errors.js'

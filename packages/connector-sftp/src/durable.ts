@@ -1,4 +1,4 @@
-import { early } from './aborted.js'
+import { early } from './early.js'
 import { isAbsent } from './errors.js'
 import { type Handle, type Session, StatusError } from './sftp/session.js'
 

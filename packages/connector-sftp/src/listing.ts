@@ -1,5 +1,5 @@
 import type { StoredObject } from 'kloset/connector'
-import { early } from './aborted.js'
+import { early } from './early.js'
 import { isAbsent } from './errors.js'
 import { isNameSegment, longestName } from './object-names.js'
 import type { Attributes, Named } from './sftp/protocol.js'

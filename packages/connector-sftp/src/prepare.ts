@@ -1,5 +1,5 @@
 import { KlosetError } from 'kloset/connector'
-import { early } from './aborted.js'
+import { early } from './early.js'
 import { isAbsent, isFull, sftpError, writingError } from './errors.js'
 import { join } from './listing.js'
 import { temporaryFolder } from './object-names.js'

@@ -1,5 +1,6 @@
-import { early, onAbort } from './aborted.js'
+import { onAbort } from 'kloset/connector'
 import { syncAndClose } from './durable.js'
+import { early } from './early.js'
 import { isAbsent } from './errors.js'
 import { statuses } from './sftp/protocol.js'
 import { type Handle, isStatus, type Session, StatusError } from './sftp/session.js'

@@ -1,5 +1,5 @@
-import { KlosetError, type Range } from 'kloset/connector'
-import { abortable, early } from './aborted.js'
+import { abortable, KlosetError, type Range } from 'kloset/connector'
+import { early } from './early.js'
 import { isAbsent } from './errors.js'
 import { largestObject } from './object-names.js'
 import { type Handle, type Session, StatusError } from './sftp/session.js'

@@ -1,4 +1,5 @@
-import { abortable, early } from './aborted.js'
+import { abortable } from 'kloset/connector'
+import { early } from './early.js'
 import type { Handle, Session } from './sftp/session.js'
 
 /**

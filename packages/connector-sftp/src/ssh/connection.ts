@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { abortable } from 'kloset/connector'
 import type { Client, ClientChannel } from 'ssh2'
-import { abortable } from '../aborted.js'
 import type { Target } from '../config/target.js'
 import { connectError, connectionLost, connectTimeout, noAnswer, noSession, noSubsystem, notSftp } from '../errors.js'
 import type { HostKeys } from '../hosts/trust.js'

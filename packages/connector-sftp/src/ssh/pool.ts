@@ -1,5 +1,4 @@
-import { isKlosetError } from 'kloset/connector'
-import { abortable } from '../aborted.js'
+import { abortable, isKlosetError } from 'kloset/connector'
 import type { Server, Session } from '../sftp/session.js'
 import type { Connection } from './connection.js'
 

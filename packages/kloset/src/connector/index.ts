@@ -1,4 +1,5 @@
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from '../errors.js'
+export { abortable, onAbort } from './aborted.js'
 export type {
   Batches,
   Bytes,

@@ -1,4 +1,4 @@
-import { onAbort } from './aborted.js'
+import { onAbort } from '../connector/aborted.js'
 
 /** A number of slots that calls wait for, in the order they came. */
 export class Slots {

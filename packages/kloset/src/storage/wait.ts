@@ -1,4 +1,4 @@
-import { onAbort } from './aborted.js'
+import { onAbort } from '../connector/aborted.js'
 
 /** Waits `ms` milliseconds. Rejects with the signal's reason as soon as it is aborted. */
 export function wait(ms: number, signal: AbortSignal): Promise<void> {
