@@ -36,6 +36,13 @@ function kloset() {
     backup: (place, source) => run(place, 'backup', source),
     check: (place) => run(place, 'check', '--read-data'),
     restore: (place, to) => run(place, 'restore', '--to', to, 'latest'),
+    // How long reading alone would take.
+    reading: (place) =>
+      place.kind === 's3' && {
+        command: process.execPath,
+        args: [join(root, 'bench/ranged-gets.mjs'), ...reach(place)],
+        env: run(place).env,
+      },
   }
 }
 

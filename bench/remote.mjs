@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { root, temporaryFolder } from '../scripts/run.mjs'
 import { differences, sizeOfTree } from '../scripts/trees.mjs'
-import { generatedTree, realTree } from './data.mjs'
+import { generatedTree, largeFile, realTree } from './data.mjs'
 import { measure } from './measure.mjs'
 import { remoteTools } from './remote-tools.mjs'
 import { datasetReport, machineReport, writeBetweenMarkers } from './report.mjs'
@@ -18,6 +18,7 @@ const help = `npm run bench:remote -- [options]        (build first: npm run set
   --runs N       runs of everything, in turns; the median counts (1)
   --tree DIR     a real tree to back up (default: a generated one)
   --files N      files of the generated tree (10000)
+  --large SIZE   a large file of so many bytes instead
   --latency MS   what the far servers add to each round trip (50)
   --only NAMES   of s3,s3-far,sftp,sftp-far, with commas between
   --work DIR     where to work (/dev/shm)
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '1' },
     tree: { type: 'string' },
     files: { type: 'string', default: '10000' },
+    large: { type: 'string' },
     latency: { type: 'string', default: '50' },
     only: { type: 'string' },
     work: { type: 'string', default: '/dev/shm' },
@@ -45,7 +47,7 @@ const runs = Number(options.runs)
 const tools = remoteTools()
 const servers = await startServers()
 const folder = join(work, 'data')
-const data = options.tree ? realTree(resolve(options.tree), folder) : generatedTree(folder, Number(options.files))
+const data = dataIn(folder)
 const size = sizeOfTree(folder)
 const parts = [machineReport({ tools, runs, place: 'servers, data and restored files on the same machine' })]
 for (const [kind, far] of [
@@ -67,6 +69,11 @@ servers.stop()
 const text = parts.join('\n\n')
 console.log(`\n${text}\n`)
 if (!options['no-write']) writeBetweenMarkers(join(root, 'docs/benchmarks.md'), text, 'remote')
+
+function dataIn(folder) {
+  if (options.tree) return realTree(resolve(options.tree), folder)
+  return options.large ? largeFile(folder, Number(options.large)) : generatedTree(folder, Number(options.files))
+}
 
 function measureAll(where) {
   const results = new Map(tools.map(({ name }) => [name, new Map()]))
@@ -102,6 +109,8 @@ function measureOnce(tool, place, round) {
     step('changed', tool.backup(place, folder))
     step('check', tool.check(place))
     step('restore', tool.restore(place, to))
+    const reading = tool.reading?.(place)
+    if (reading) step('reading', reading)
     if (tool.name === 'kloset' && round === 1) {
       const found = differences(folder, to)
       if (found.length > 0) throw new Error(`the restored tree differs:\n${found.slice(0, 10).join('\n')}`)

@@ -3,17 +3,19 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { median } from './measure.mjs'
 
-const steps = [
+const allSteps = [
   ['first', 'first backup'],
   ['unchanged', 'nothing changed'],
   ['changed', '10 places changed'],
   ['check', 'check, all data read'],
   ['restore', 'restore'],
+  ['reading', 'ranged gets alone'],
 ]
 
 /** `results`: tool name → step → list of `{ wall, cpu, memory, stored }`, one a run. */
 export function datasetReport({ name, size }, results) {
   const tools = [...results.keys()]
+  const steps = allSteps.filter(([step]) => step !== 'reading' || tools.some((tool) => results.get(tool).has(step)))
   const middle = (tool, step, what) => median((results.get(tool).get(step) ?? []).map((one) => one[what]))
   const peak = (tool) => Math.max(...steps.map(([step]) => middle(tool, step, 'memory') ?? 0))
   const time = (tool, step) => {
@@ -42,7 +44,7 @@ export function datasetReport({ name, size }, results) {
     `Seconds of wall time, in brackets of CPU time.\n\n${table(head, rows)}`,
     ...(ratios.length === 0
       ? []
-      : [`The others ÷ kloset: above 1, kloset needs less.\n\n${table(head.slice(0, 6), ratios)}`]),
+      : [`The others ÷ kloset: above 1, kloset needs less.\n\n${table(head.slice(0, steps.length + 1), ratios)}`]),
   ].join('\n\n')
 }
 
