@@ -18,7 +18,7 @@ const help = `npm run bench:remote -- [options]        (build first: npm run set
   --runs N       runs of everything, in turns; the median counts (1)
   --tree DIR     a real tree to back up (default: a generated one)
   --files N      files of the generated tree (10000)
-  --large SIZE   a large file of so many bytes instead
+  --large SIZE   also a large file of so many bytes, on S3
   --latency MS   what the far servers add to each round trip (50)
   --only NAMES   of s3,s3-far,sftp,sftp-far, with commas between
   --work DIR     where to work (/dev/shm)
@@ -46,40 +46,42 @@ const work = temporaryFolder('kloset-bench', options.work)
 const runs = Number(options.runs)
 const tools = remoteTools()
 const servers = await startServers()
-const folder = join(work, 'data')
-const data = dataIn(folder)
-const size = sizeOfTree(folder)
 const parts = [machineReport({ tools, runs, place: 'servers, data and restored files on the same machine' })]
-for (const [kind, far] of [
-  ['s3', false],
-  ['s3', true],
-  ['sftp', false],
-  ['sftp', true],
-]) {
-  const wanted = options.only?.split(',')
-  const server = servers.where[kind]
-  if (server === undefined || (wanted && !wanted.includes(far ? `${kind}-far` : kind))) continue
-  const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${far ? `, ${options.latency} ms away` : ''}: ${data.name}`
-  console.error(`\n${title}`)
-  const results = measureAll({ kind, server, port: far ? server.far : server.near })
-  parts.push(datasetReport({ name: title, size }, results))
-}
+const many = (folder) =>
+  options.tree ? realTree(resolve(options.tree), folder) : generatedTree(folder, Number(options.files))
+measureOn(many, ['s3', 's3-far', 'sftp', 'sftp-far'])
+if (options.large) measureOn((folder) => largeFile(folder, Number(options.large)), ['s3', 's3-far'])
 servers.stop()
 
 const text = parts.join('\n\n')
 console.log(`\n${text}\n`)
 if (!options['no-write']) writeBetweenMarkers(join(root, 'docs/benchmarks.md'), text, 'remote')
 
-function dataIn(folder) {
-  if (options.tree) return realTree(resolve(options.tree), folder)
-  return options.large ? largeFile(folder, Number(options.large)) : generatedTree(folder, Number(options.files))
+/** Measures everything with some data on those of the places that there are and that are wanted. */
+function measureOn(makeData, places) {
+  const data = makeData(join(work, 'data'))
+  const size = sizeOfTree(data.folder)
+  for (const where of places) {
+    const [kind, far] = where.split('-')
+    const server = servers.where[kind]
+    if (server === undefined || (options.only && !options.only.split(',').includes(where))) continue
+    const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${far ? `, ${options.latency} ms away` : ''}: ${data.name}`
+    console.error(`\n${title}`)
+    const results = measureAll({ kind, server, data, port: far ? server.far : server.near })
+    parts.push(datasetReport({ name: title, size }, results))
+  }
+  rmSync(data.folder, { recursive: true })
 }
 
 function measureAll(where) {
   const results = new Map(tools.map(({ name }) => [name, new Map()]))
   for (let round = 1; round <= runs; round++) {
     for (const tool of tools) {
-      const place = { ...where, name: `${tool.name}-${where.port}-${round}`, cache: join(work, `cache-${tool.name}`) }
+      const place = {
+        ...where,
+        name: `${tool.name}-${sizeOfTree(where.data.folder).files}-${where.port}-${round}`,
+        cache: join(work, `cache-${tool.name}`),
+      }
       for (const [step, costs] of measureOnce(tool, place, round)) {
         const steps = results.get(tool.name)
         steps.set(step, [...(steps.get(step) ?? []), costs])
@@ -91,6 +93,7 @@ function measureAll(where) {
 
 /** Every step of one program on a fresh store; caches are kept from step to step, as they are in life. */
 function measureOnce(tool, place, round) {
+  const { folder, change } = place.data
   const to = join(work, 'restored')
   for (const each of [to, place.cache]) mkdirSync(each, { recursive: true })
   const steps = new Map()
@@ -105,7 +108,7 @@ function measureOnce(tool, place, round) {
     measure(tool.create(place), work)
     step('first', tool.backup(place, folder))
     step('unchanged', tool.backup(place, folder))
-    data.change(folder, `${tool.name} ${place.port} ${round}`)
+    change(folder, `${tool.name} ${place.port} ${round}`)
     step('changed', tool.backup(place, folder))
     step('check', tool.check(place))
     step('restore', tool.restore(place, to))

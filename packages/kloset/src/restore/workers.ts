@@ -23,6 +23,9 @@ const firstWindow = 1 / 8
 /** Requests under way for each worker: one being written, one being read. */
 const depth = 2
 
+/** So many requests at most where reading takes longer than writing, as on a distant storage. */
+const mostLanes = 16
+
 /** Restores through the destination's worker module: frames are fetched once, in the order of packs, and written where they are opened. */
 export class WorkerRestore {
   readonly #jobs: JobSet
@@ -40,6 +43,9 @@ export class WorkerRestore {
   #made: Target[] = []
   #running: Promise<void> = Promise.resolve()
   #next = 0
+  // How many requests are under way at once.
+  #lanes: number
+  readonly #mostLanes: number
 
   private constructor(
     store: OpenedStore,
@@ -56,6 +62,8 @@ export class WorkerRestore {
     this.#ranges = new PackRanges(store.storage, call, (bytes) => {
       report.read += bytes
     })
+    this.#lanes = jobs.size * depth
+    this.#mostLanes = Math.max(this.#lanes, Math.min(mostLanes, store.storage.capabilities.concurrency))
   }
 
   /** `fallback` writes one file another way, when a part of it turned out damaged where it was read first. */
@@ -168,18 +176,23 @@ export class WorkerRestore {
     this.#window = undefined
     this.#made = []
     this.#share = Math.min(1, 2 * this.#share)
+    const requests = (window?.requests() ?? []).map((request): Reading => ({ request }))
+    // Where reading is slow, it does not wait until all before this is written.
+    if (this.#lanes > this.#jobs.size * depth) for (const each of requests.slice(0, this.#lanes)) this.#read(each)
     await this.#running
-    this.#running = this.#carryOut(made, window)
+    this.#running = this.#carryOut(made, window, requests)
     // Thrown by whoever waits next.
     this.#running.catch(() => undefined)
   }
 
-  async #carryOut(made: readonly Target[], window: Window | undefined): Promise<void> {
+  async #carryOut(made: readonly Target[], window: Window | undefined, requests: readonly Reading[]): Promise<void> {
     await this.#make(made)
     if (window === undefined) return
-    const requests = window.requests()
-    await this.#begin(window, requests)
-    await this.#each(requests, (request, worker) => this.#write(request, worker))
+    await this.#begin(
+      window,
+      requests.map(({ request }) => request),
+    )
+    await this.#each(requests)
     for (const file of window.files) {
       if (file.failed) await this.#abandon(file)
       else if (window.complete.has(file)) await this.#settle(file)
@@ -230,15 +243,29 @@ export class WorkerRestore {
     }
   }
 
-  async #write(request: Request, worker: number): Promise<void> {
+  /** Starts to read what a request is for, unless that was begun. */
+  #read(reading: Reading): Promise<ReadFrames> {
+    if (reading.read === undefined) {
+      reading.read = this.#ranges.read(reading.request)
+      // Whoever writes it is told.
+      reading.read.catch(() => undefined)
+    }
+    return reading.read
+  }
+
+  async #write(reading: Reading, worker: number): Promise<void> {
+    const { request } = reading
     const files = request.files.filter(({ failed }) => !failed)
     const pieces = request.wanted.filter(({ file }) => !file.failed)
     if (pieces.length === 0) return
     let reply: RestoreReply
     try {
-      const read = await this.#ranges.read(request)
+      const started = Date.now()
+      const read = await this.#read(reading)
+      const arrived = Date.now()
       const message = messageOf(request, files, pieces, read)
       reply = (await this.#jobs.call(worker, message, [read.bytes.buffer])) as RestoreReply
+      if (arrived - started > Date.now() - arrived) this.#lanes = Math.min(this.#mostLanes, this.#lanes + 1)
     } catch (error) {
       this.#call.signal.throwIfAborted()
       if (!isKlosetError(error)) throw error
@@ -294,14 +321,16 @@ export class WorkerRestore {
     this.#report.fail(file.target.path, reason)
   }
 
-  /** Runs `act` on all requests, a few at a time on each worker. */
-  async #each(requests: readonly Request[], act: (request: Request, worker: number) => Promise<void>): Promise<void> {
+  /** Reads and writes what all requests are for, some at a time on each worker: as many more as reading is slow. */
+  async #each(requests: readonly Reading[]): Promise<void> {
     let next = 0
+    const lanes: Promise<void>[] = []
     const lane = async (worker: number): Promise<void> => {
       try {
-        for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
+        for (let reading = requests[next++]; reading !== undefined; reading = requests[next++]) {
           this.#call.signal.throwIfAborted()
-          await act(request, worker)
+          await this.#write(reading, worker)
+          begin()
         }
       } catch (error) {
         // The others end what they are at, so that nothing writes any more when this is over.
@@ -309,8 +338,15 @@ export class WorkerRestore {
         throw error
       }
     }
-    const lanes = Array.from({ length: this.#jobs.size * depth }, (_, i) => lane(i % this.#jobs.size))
-    await Promise.allSettled(lanes)
+    const begin = (): void => {
+      while (lanes.length < this.#lanes && next < requests.length) lanes.push(lane(lanes.length % this.#jobs.size))
+    }
+    begin()
+    // There may be more lanes by the time those that there were have ended.
+    for (let ended = 0; ended < lanes.length; ) {
+      ended = lanes.length
+      await Promise.allSettled(lanes)
+    }
     await Promise.all(lanes)
   }
 
@@ -321,6 +357,12 @@ export class WorkerRestore {
   #ask(worker: number, message: RestoreMessage): Promise<unknown> {
     return this.#jobs.call(worker, message)
   }
+}
+
+/** A request, and what it reads once that was begun. */
+interface Reading {
+  readonly request: Request
+  read?: Promise<ReadFrames>
 }
 
 function messageOf(
