@@ -178,7 +178,7 @@ export class WorkerRestore {
     this.#share = Math.min(1, 2 * this.#share)
     const requests = (window?.requests() ?? []).map((request): Reading => ({ request }))
     // Where reading is slow, it does not wait until all before this is written.
-    if (this.#lanes > this.#jobs.size * depth) for (const each of requests.slice(0, this.#lanes)) this.#read(each)
+    if (this.#lanes > this.#jobs.size * depth) for (const each of requests.slice(0, this.#lanes)) void this.#read(each)
     await this.#running
     this.#running = this.#carryOut(made, window, requests)
     // Thrown by whoever waits next.
