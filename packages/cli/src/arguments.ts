@@ -65,16 +65,18 @@ export interface Target {
   readonly path: string | undefined
 }
 
-/** Takes `ID[:PATH]` apart. @throws UsageError where there is no id */
+/** Takes `ID[:PATH]` apart; what a snapshot is called may stand in place of its id. @throws UsageError where there is neither */
 export function parseTarget(text: string): Target {
   const colon = text.indexOf(':')
   const snapshot = colon < 0 ? text : text.slice(0, colon)
-  if (!/^(?:[0-9a-f]{1,32}|latest(?:~\d+)?)$/i.test(snapshot))
+  const isId = /^(?:[0-9a-f]{1,32}|latest(?:~\d+)?)$/i.test(snapshot)
+  // What looks like a path is one, whose snapshot was left out.
+  if (!isId && (snapshot === '' || /\/|^\.|^latest~/.test(snapshot)))
     throw new UsageError(
       `'${text}' does not name a snapshot`,
       'Write the first digits of its id, `latest` or `latest~2`, and a path after a colon: 9abc3294:etc/hosts',
     )
-  return { snapshot: snapshot.toLowerCase(), path: colon < 0 ? undefined : text.slice(colon + 1) }
+  return { snapshot: isId ? snapshot.toLowerCase() : snapshot, path: colon < 0 ? undefined : text.slice(colon + 1) }
 }
 
 /** Takes names of whole snapshots. @throws UsageError for one with a path, which `why` explains */

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { SnapshotFilter } from 'kloset'
+import type { SnapshotFilter, SnapshotSelection } from 'kloset'
+import { UsageError } from './exit.js'
 import { absolute } from './locations.js'
 import { parseBytes } from './render/bytes.js'
 import { parseTime } from './render/times.js'
@@ -72,7 +73,7 @@ export interface SelectFlags {
 export function selectOptions(command: Command): Command {
   return command
     .optionsGroup('Which snapshots (all that is given must hold):')
-    .option('--tag <tag>', 'with this tag (repeatable)', collect)
+    .option('--tag <tag>', 'with this tag (repeatable, or several with commas)', collectTags)
     .option('--host <name>', 'of this host')
     .option('--name <name>', 'of this name')
     .option('--path <folder>', 'of this folder')
@@ -94,9 +95,30 @@ export function filterOf({ tag, host, name, path, since, before }: SelectFlags):
   }
 }
 
+/** The snapshots that IDs and the options of {@link selectOptions} mean, oldest first; where neither is given, all. */
+export function selectionOf(ids: readonly string[], flags: SelectFlags): SnapshotSelection {
+  return { ...(ids.length > 0 && { snapshots: ids }), where: filterOf(flags) }
+}
+
+/** @throws UsageError where neither IDs nor options say which snapshots: `why` is what would happen to all of them */
+export function requireSelection(ids: readonly string[], flags: SelectFlags, why: string): void {
+  if (ids.length > 0 || Object.keys(filterOf(flags)).length > 0) return
+  throw new UsageError(
+    `which snapshots? ${why}`,
+    'Give their ids, or options that select them, such as --tag or --before.',
+  )
+}
+
 /** Parses an option that may be given several times. */
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value]
+}
+
+/** Parses an option of tags: several with commas between, and it may be given several times. */
+export function collectTags(value: string, before: readonly string[] | undefined): readonly string[] {
+  const tags = value.split(',')
+  if (tags.includes('')) throw new InvalidArgumentError('A tag is empty.')
+  return [...(before ?? []), ...tags]
 }
 
 /** Parses a share such as `10%` or `2.5`. */

@@ -34,11 +34,12 @@ describe('the command line', () => {
 })
 
 describe('ID[:PATH]', () => {
-  test('is an id or a position, and a path after the first colon', () => {
+  test('is an id, a name or a position, and a path after the first colon', () => {
     expect(parseTarget('9ABC3294')).toEqual({ snapshot: '9abc3294', path: undefined })
     expect(parseTarget('latest~2:a:b')).toEqual({ snapshot: 'latest~2', path: 'a:b' })
     expect(parseTarget('9a:')).toEqual({ snapshot: '9a', path: '' })
-    for (const wrong of ['', ':etc', 'newest', '/etc', 'latest~', 'latest~-1'])
+    expect(parseTarget('Before the move:etc')).toEqual({ snapshot: 'Before the move', path: 'etc' })
+    for (const wrong of ['', ':etc', '/etc', './etc', '../etc', 'latest~', 'latest~-1'])
       expect(() => parseTarget(wrong)).toThrow(UsageError)
   })
 

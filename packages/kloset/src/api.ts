@@ -250,6 +250,13 @@ export interface SnapshotFilter {
   readonly before?: Date
 }
 
+/** Which snapshots are meant, by name and by what they are. */
+export interface SnapshotSelection {
+  /** Names as {@link Store.snapshot} takes them, each meant among those that meet `where`; default: all that do. */
+  readonly snapshots?: readonly string[]
+  readonly where?: SnapshotFilter
+}
+
 /** An open file of a snapshot. */
 export type SnapshotFile = Content & { readonly name: string; readonly entry: Entry }
 
@@ -384,11 +391,7 @@ export interface SnapshotCopies {
 }
 
 /** What {@link Store.syncTo} takes. */
-export interface SyncOptions extends Run<SyncEvent> {
-  /** Names as {@link Store.snapshot} takes them; default: all. */
-  readonly snapshots?: readonly string[]
-  /** Of those, which. */
-  readonly where?: SnapshotFilter
+export interface SyncOptions extends Run<SyncEvent>, SnapshotSelection {
   /** Also sends snapshots that were forgotten in the other store, and so brings them back. */
   readonly includeForgotten?: boolean
   readonly dryRun?: boolean
@@ -446,8 +449,17 @@ export interface Store extends AsyncDisposable {
   check(options?: CheckOptions): AsyncIterable<Finding>
   /** The snapshots, oldest first. */
   snapshots(where?: SnapshotFilter): AsyncIterable<Snapshot>
-  /** By unambiguous id prefix, `latest`, or `latest~N`. @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS */
-  snapshot(name: string): Promise<Snapshot>
+  /**
+   * One snapshot among those that meet `where` (default: all): by an unambiguous prefix of its id, by what it is called where no other is
+   * called so, as `latest`, or as `latest~N`, the one N before.
+   * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS
+   */
+  snapshot(name: string, where?: SnapshotFilter): Promise<Snapshot>
+  /**
+   * The snapshots that are meant, each once, oldest first.
+   * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS for a name
+   */
+  select(selection?: SnapshotSelection): Promise<readonly Snapshot[]>
   info(): Promise<StoreInfo>
   /**
    * Forgets snapshots, named as {@link Store.snapshot} takes them: they are no longer listed, and prune deletes what only they need. Until

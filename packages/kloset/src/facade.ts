@@ -11,6 +11,7 @@ import type {
   RestoreResult,
   Snapshot,
   SnapshotFilter,
+  SnapshotSelection,
   Store,
   StoreInfo,
   SyncOptions,
@@ -22,7 +23,7 @@ import type { Call, Destination, Registry, Source } from './connector/index.js'
 import { isKlosetError } from './errors.js'
 import { forget, forgottenRecords, prune, undelete } from './prune/index.js'
 import { restore } from './restore/index.js'
-import { matches, type SnapshotContext, StoredSnapshot, selectSnapshot } from './snapshot/index.js'
+import { type SnapshotContext, StoredSnapshot, selectSnapshot, selectSnapshots } from './snapshot/index.js'
 import { storeInfo } from './store/info.js'
 import type { OpenedStore } from './store/opened.js'
 import { synchronize } from './sync/index.js'
@@ -115,11 +116,17 @@ export class OpenStore implements Store {
   async *snapshots(where: SnapshotFilter = {}): AsyncGenerator<Snapshot> {
     const call = this.#call(undefined)
     await this.#store.log.refresh(call)
-    for (const record of this.#store.records) if (matches(record, where)) yield this.#view(record, call)
+    for (const record of selectSnapshots(this.#store.records, undefined, where)) yield this.#view(record, call)
   }
 
-  async snapshot(name: string): Promise<Snapshot> {
-    return this.#stored(name, this.#call(undefined))
+  async snapshot(name: string, where: SnapshotFilter = {}): Promise<Snapshot> {
+    return this.#stored(name, this.#call(undefined), where)
+  }
+
+  async select({ snapshots, where }: SnapshotSelection = {}): Promise<readonly Snapshot[]> {
+    const call = this.#call(undefined)
+    await this.#store.log.refresh(call)
+    return selectSnapshots(this.#store.records, snapshots, where).map((record) => this.#view(record, call))
   }
 
   async forget(snapshots: readonly string[], options: ForgetOptions = {}): Promise<readonly Snapshot[]> {
@@ -160,9 +167,9 @@ export class OpenStore implements Store {
     return this.close()
   }
 
-  async #stored(name: string, call: Call): Promise<StoredSnapshot> {
+  async #stored(name: string, call: Call, where: SnapshotFilter = {}): Promise<StoredSnapshot> {
     await this.#store.log.refresh(call)
-    return this.#view(selectSnapshot(this.#store.records, name), call)
+    return this.#view(selectSnapshot(this.#store.records, name, where), call)
   }
 
   async #destination(to: string, { dryRun, options = {} }: RestoreOptions, call: Call): Promise<Destination> {

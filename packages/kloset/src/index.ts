@@ -30,6 +30,7 @@ export type {
   SnapshotEntry,
   SnapshotFile,
   SnapshotFilter,
+  SnapshotSelection,
   SnapshotSource,
   Store,
   StoreInfo,

@@ -86,8 +86,6 @@ function ourHint(code: KlosetErrorCode, { verb, store }: Situation): string | un
         : undefined
     case 'KLOSET_SNAPSHOT_NOT_FOUND':
       return `See which there are: ${at} ls`
-    case 'KLOSET_SNAPSHOT_AMBIGUOUS':
-      return 'Write more digits of the id.'
     case 'KLOSET_PATH_NOT_FOUND':
       return `See what the snapshot holds: ${at} ls -r ID`
     case 'KLOSET_LOG_CHANGED':

@@ -3,7 +3,7 @@ import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
 import { originOf } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { absolute } from '../locations.js'
-import { collect, outputOptions, writtenStoreOptions } from '../options.js'
+import { collectTags, outputOptions, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { bytes, count, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
@@ -37,7 +37,7 @@ export const backup: Verb = {
           'host and folder are not read again, and data that the store already has is not stored again.',
       )
       .optionsGroup('The snapshot:')
-      .option('--tag <tag>', 'give it a tag (repeatable)', collect)
+      .option('--tag <tag>', 'give it a tag (repeatable, or several with commas)', collectTags)
       .option('--name <name>', 'give it a name')
       .option('--host <name>', 'the host it is of; default: this machine')
       .optionsGroup('How:')

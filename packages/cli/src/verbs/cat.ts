@@ -1,12 +1,14 @@
 import type { Command } from 'commander'
 import { parseTarget, pathIn } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
-import { outputOptions, storeOptions } from '../options.js'
+import { filterOf, outputOptions, type SelectFlags, selectOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { entryJson } from '../render/json.js'
 import { shown } from '../render/names.js'
 import { leave, openAt, type StoreFlags } from '../store.js'
 import type { Session, Verb } from '../verb.js'
+
+interface Flags extends StoreFlags, SelectFlags {}
 
 /** `kloset cat`: files of a snapshot, byte by byte, verified as they are read. */
 export const cat: Verb = {
@@ -15,12 +17,13 @@ export const cat: Verb = {
       .argument('<ID:PATH...>', 'a file in a snapshot')
       .usage('[options] ID:PATH…')
       .description('Write files of a snapshot to stdout, exactly as they were saved.')
+    selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
       'after',
       `
-ID is the start of a snapshot's id, \`latest\`, or \`latest~2\` for the second
-before. PATH is relative to the snapshot, or absolute as it was when the backup
-was made. What is written was verified against its id.
+ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2\`
+for the second before, each among the snapshots that the options select. PATH is
+relative to the snapshot, or absolute as it was when the backup was made. What is written was verified against its id.
 
 Examples:
   kloset at /var/backups cat latest:hosts
@@ -32,7 +35,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
     )
   },
 
-  async run(args: readonly string[], flags: StoreFlags, session: Session) {
+  async run(args: readonly string[], flags: Flags, session: Session) {
     const { output, signal } = session
     const targets = args.map((text) => {
       const target = parseTarget(text)
@@ -43,7 +46,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
     const store = await openAt(session, flags, { mode: 'read' })
     try {
       for (const target of targets) {
-        const snapshot = await store.snapshot(target.snapshot)
+        const snapshot = await store.snapshot(target.snapshot, filterOf(flags))
         const path = pathIn(snapshot, target.path)
         const entry = await snapshot.stat(path)
         if (entry.type !== 'file')

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import type { CheckOptions, Finding, Store } from 'kloset'
+import type { CheckOptions, Finding, SnapshotSelection, Store } from 'kloset'
 import { parseSnapshots } from '../arguments.js'
-import { exit, UsageError } from '../exit.js'
-import { outputOptions, percent, storeOptions } from '../options.js'
+import { exit, Failure, UsageError } from '../exit.js'
+import { outputOptions, percent, type SelectFlags, selectionOf, selectOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { counted } from '../render/bytes.js'
 import { messageOf } from '../render/errors.js'
@@ -12,7 +12,7 @@ import { readState, writeState } from '../state.js'
 import { leave, openAt, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags {
+interface Flags extends StoreFlags, SelectFlags {
   readonly readData?: boolean
   readonly sample?: number
 }
@@ -35,6 +35,7 @@ export const check: Verb = {
         'also read a part of it, another one each time, so that 10% ten times reads all',
         percent,
       )
+    selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
       'after',
       `
@@ -62,10 +63,10 @@ Exit codes: 0 nothing is damaged, 1 failed, 2 usage, 4 damage found,
     const store = await openAt(session, flags, { mode: 'read' })
     try {
       const plan = await planOf(store, flags)
-      const snapshots = await Promise.all(names.map(async (name) => (await store.snapshot(name)).id))
+      const snapshots = await chosen(store, selectionOf(names, flags))
       const found = { errors: 0, warnings: 0 }
       const options: CheckOptions = {
-        ...(snapshots.length > 0 && { snapshots }),
+        ...(snapshots && { snapshots }),
         read: plan.read,
         signal,
         onProgress: (now) => output.progress(now),
@@ -81,13 +82,23 @@ Exit codes: 0 nothing is damaged, 1 failed, 2 usage, 4 damage found,
       // Only now: a part that was not read to its end is due again.
       if (plan.round !== undefined) await advance(store.id, plan.round, output)
       const took = Date.now() - started
-      if (output.json) await output.emit({ type: 'summary', ...found, read: plan.read, snapshots, duration: took })
-      else if (!output.quiet) await output.print(...summary(found, plan, snapshots, took, output))
+      if (output.json)
+        await output.emit({ type: 'summary', ...found, read: plan.read, snapshots: snapshots ?? [], duration: took })
+      else if (!output.quiet) await output.print(...summary(found, plan, snapshots ?? [], took, output))
       return found.errors > 0 ? exit.damaged : exit.done
     } finally {
       await leave(store, output)
     }
   },
+}
+
+/** The ids of the snapshots to check; undefined for all there is in the store. */
+async function chosen(store: Store, selection: SnapshotSelection): Promise<readonly string[] | undefined> {
+  if (selection.snapshots === undefined && Object.keys(selection.where ?? {}).length === 0) return undefined
+  const snapshots = await store.select(selection)
+  // Whoever hears that nothing is damaged must not be left with nothing that was looked at.
+  if (snapshots.length === 0) throw new Failure('No snapshot is like that, so nothing was checked')
+  return snapshots.map(({ id }) => id)
 }
 
 interface Plan {

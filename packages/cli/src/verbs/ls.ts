@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import type { Snapshot, SnapshotEntry, Store } from 'kloset'
-import { parseTarget, pathIn, type Target } from '../arguments.js'
+import type { Snapshot, SnapshotEntry } from 'kloset'
+import { parseTarget, pathIn } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { filterOf, outputOptions, type SelectFlags, selectOptions, storeOptions } from '../options.js'
 import { entryAlign, entryCells } from '../render/entries.js'
@@ -31,9 +31,9 @@ export const ls: Verb = {
     outputOptions(storeOptions(command)).addHelpText(
       'after',
       `
-ID is the start of a snapshot's id, \`latest\`, or \`latest~2\` for the second
-before. PATH is relative to the snapshot, or absolute as it was when the backup
-was made. Names with control characters or bytes that are not UTF-8 are shown as
+ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2\`
+for the second before, each among the snapshots that the options select. PATH is
+relative to the snapshot, or absolute as it was when the backup was made. Names with control characters or bytes that are not UTF-8 are shown as
 $'…', which shells read back; --json has them exactly.
 
 Examples:
@@ -41,6 +41,7 @@ Examples:
   kloset at /var/backups ls --tag daily --since 7d
   kloset at /var/backups ls latest                 what is in the newest one
   kloset at /var/backups ls -r 9abc3294:ssl        everything below ssl
+  kloset at /var/backups ls latest --host nas      what is in the newest one of nas
   kloset at /var/backups ls --forgotten            what can still be brought back
   kloset at /var/backups ls --json | jq -r .id     for scripts
 
@@ -57,7 +58,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 4 the stored data is damaged,
       throw new UsageError('--forgotten lists all that were forgotten', 'Leave out the rest.')
     const store = await openAt(session, flags, { mode: 'read' })
     try {
-      if (target) await listInside(store, target, flags.recursive === true, session)
+      if (target)
+        await listInside(await store.snapshot(target.snapshot, filter), target.path, flags.recursive === true, session)
       else if (flags.forgotten) await listSnapshots(store.forgotten(), 'Nothing was forgotten.', session)
       else {
         const none = Object.keys(filter).length > 0 ? 'No snapshot is like that.' : 'No snapshots yet.'
@@ -94,11 +96,13 @@ async function listSnapshots(
   } else await output.print(...columns.lines(rows))
 }
 
-async function listInside(store: Store, target: Target, recursive: boolean, session: Session): Promise<void> {
-  const { output, signal } = session
-  const snapshot = await store.snapshot(target.snapshot)
-  const path = pathIn(snapshot, target.path)
-  const top = await snapshot.stat(path)
+async function listInside(
+  snapshot: Snapshot,
+  written: string | undefined,
+  recursive: boolean,
+  { output, signal }: Session,
+): Promise<void> {
+  const top = await snapshot.stat(pathIn(snapshot, written))
   const columns = new Columns(entryAlign)
   let batch: string[][] = []
   const flush = async (): Promise<void> => {

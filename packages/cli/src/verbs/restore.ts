@@ -3,7 +3,7 @@ import type { Overwrite, RestoreEvent, RestoreResult } from 'kloset'
 import { parseTarget, pathIn } from '../arguments.js'
 import { exit } from '../exit.js'
 import { absolute } from '../locations.js'
-import { outputOptions, storeOptions } from '../options.js'
+import { filterOf, outputOptions, type SelectFlags, selectOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { bytes, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
@@ -13,7 +13,7 @@ import { duration } from '../render/times.js'
 import { leave, openAt, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags {
+interface Flags extends StoreFlags, SelectFlags {
   readonly to: string
   readonly overwrite?: Overwrite
   readonly dryRun?: boolean
@@ -43,6 +43,7 @@ export const restore: Verb = {
         ]),
       )
       .option('--dry-run', 'say what would be restored, but write nothing')
+    selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
       'after',
       `
@@ -54,13 +55,14 @@ what is there:
   never         leave every file that is there
 Files that the snapshot does not have stay as they are.
 
-ID is the start of a snapshot's id, \`latest\`, or \`latest~2\` for the second
-before. PATH is relative to the snapshot, or absolute as it was when the backup
-was made.
+ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2\`
+for the second before, each among the snapshots that the options select. PATH is
+relative to the snapshot, or absolute as it was when the backup was made.
 
 Examples:
   kloset at /var/backups restore --to /tmp/restore 9abc3294
   kloset at /var/backups restore --to /tmp/restore latest:ssl/certs
+  kloset at /var/backups restore --to /tmp/restore latest --host nas --path /etc
   kloset at /var/backups restore --to /etc --overwrite if-changed --dry-run -v latest
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be
@@ -75,7 +77,7 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
     const target = absolute(flags.to)
     const store = await openAt(session, flags, { mode: 'read', others: [target] })
     try {
-      const snapshot = await store.snapshot(wanted.snapshot)
+      const snapshot = await store.snapshot(wanted.snapshot, filterOf(flags))
       const path = pathIn(snapshot, wanted.path)
       const result = await store.restore(snapshot, target, {
         ...(path !== '' && { path }),

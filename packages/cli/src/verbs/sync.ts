@@ -111,7 +111,7 @@ async function synchronize(job: Job, flags: Flags, session: Session): Promise<nu
   // With both ways, an id need be in one of the two only; what is in neither is told before anything is done.
   const names = await Promise.all(ways[direction].map(([from]) => namesIn(from, job)))
   for (const name of job.snapshots)
-    if (!names.some((some) => some.has(name))) await ways[direction][0][0].snapshot(name)
+    if (!names.some((some) => some.has(name))) await ways[direction][0][0].snapshot(name, job.where)
   let code: number = exit.done
   for (const [at, [from, to]] of ways[direction].entries()) {
     if (job.snapshots.length > 0 && names[at]!.size === 0) continue
@@ -121,11 +121,11 @@ async function synchronize(job: Job, flags: Flags, session: Session): Promise<nu
   return code
 }
 
-async function namesIn(store: Store, { snapshots, direction }: Job): Promise<Map<string, string>> {
+async function namesIn(store: Store, { snapshots, direction, where }: Job): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   for (const name of snapshots) {
     try {
-      found.set(name, (await store.snapshot(name)).id)
+      found.set(name, (await store.snapshot(name, where)).id)
     } catch (error) {
       if (direction !== 'with' || !isKlosetError(error, 'KLOSET_SNAPSHOT_NOT_FOUND')) throw error
     }

@@ -1,14 +1,14 @@
 import type { ForgetOptions } from '../api.js'
 import type { Call } from '../connector/index.js'
 import type { LogState, SnapshotRecord } from '../log/index.js'
-import { selectSnapshot } from '../snapshot/index.js'
+import { selectSnapshots } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { appendWhile, groupsOf } from './entries.js'
 
 /** So many ids fit into an entry of the log. */
 const mostSnapshots = 1_500
 
-/** Forgets the snapshots of some names; gives those that were not forgotten before. @throws as {@link selectSnapshot} */
+/** Forgets the snapshots of some names; gives those that were not forgotten before. @throws as {@link selectSnapshots} */
 export async function forget(
   store: OpenedStore,
   names: readonly string[],
@@ -17,7 +17,7 @@ export async function forget(
 ): Promise<readonly SnapshotRecord[]> {
   await store.log.refresh(call)
   if (!dryRun) store.requireWritable()
-  const wanted = selected(store.records, names)
+  const wanted = selectSnapshots(store.records, names)
   if (dryRun) return wanted
   for (const group of groupsOf(wanted, mostSnapshots)) {
     await appendWhile(
@@ -30,10 +30,4 @@ export async function forget(
     )
   }
   return wanted
-}
-
-/** The snapshots of some names, each once, oldest first. */
-export function selected(records: readonly SnapshotRecord[], names: readonly string[]): SnapshotRecord[] {
-  const ids = new Set(names.map((name) => selectSnapshot(records, name).id))
-  return records.filter(({ id }) => ids.has(id))
 }

@@ -11,9 +11,9 @@ import {
   type Standing,
   standingOf,
 } from '../log/index.js'
+import { selectSnapshots } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { appendWhile, groupsOf, liftAhead } from './entries.js'
-import { selected } from './forget.js'
 import { rootsOf } from './mark.js'
 import { type Resolved, resolve } from './resolve.js'
 
@@ -35,7 +35,7 @@ export async function undelete(
   if (!dryRun) store.requireWritable()
   const following = store.log.follow()
   try {
-    const wanted = selected(forgottenRecords(store), names)
+    const wanted = selectSnapshots(forgottenRecords(store), names)
     for (const group of groupsOf(wanted, mostSnapshots)) await new Undeletion(store, group, following, call).run(dryRun)
     return wanted
   } finally {

@@ -27,5 +27,5 @@ export {
 } from '../tree/index.js'
 export { StoredFile } from './content.js'
 export { below, type Place, placeOf, placesOf } from './places.js'
-export { matches, selectSnapshot } from './select.js'
+export { matches, selectSnapshot, selectSnapshots } from './select.js'
 export { type SnapshotContext, StoredSnapshot, treeOf } from './view.js'

@@ -16,30 +16,70 @@ export function matches(record: SnapshotRecord, where: SnapshotFilter): boolean 
 }
 
 /**
- * The snapshot of a name: an unambiguous prefix of its id, `latest`, or `latest~N` for the one N before. `records` come oldest first.
+ * The snapshot that `name` means among those that meet `where`: an unambiguous prefix of its id, what it is called, `latest`, or
+ * `latest~N` for the one N before. `records` come oldest first.
  * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS
  */
-export function selectSnapshot(records: readonly SnapshotRecord[], name: string): SnapshotRecord {
+export function selectSnapshot(
+  records: readonly SnapshotRecord[],
+  name: string,
+  where: SnapshotFilter = {},
+): SnapshotRecord {
+  const asked = records.filter((record) => matches(record, where))
   const latest = /^latest(?:~(\d{1,9}))?$/.exec(name)
   if (latest !== null) {
-    const found = records.at(-1 - Number(latest[1] ?? 0))
+    const found = asked.at(-1 - Number(latest[1] ?? 0))
     if (found !== undefined) return found
-    throw notFound(
-      name,
-      records.length === 0 ? 'the store has no snapshots yet' : `the store has ${records.length} snapshots`,
-    )
+    throw notFound(name, countsOf(asked, records))
   }
-  const prefix = name.toLowerCase()
-  const found = /^[0-9a-f]{1,32}$/.test(prefix) ? records.filter(({ id }) => id.startsWith(prefix)) : []
+  const found = meant(asked, name)
   if (found.length === 1) return found[0]!
-  if (found.length === 0) throw notFound(name, 'no snapshot id starts with it')
-  const ids = found.slice(0, 5).map(({ id }) => id.slice(0, prefix.length + 4))
-  throw new KlosetError(
+  if (found.length > 1) throw ambiguous(name, found)
+  const others = meant(records, name).map(({ id }) => id.slice(0, 8))
+  throw notFound(
+    name,
+    others.length === 0
+      ? 'no id starts with it, and none is called so'
+      : `${others.slice(0, 5).join(', ')} is not among those that are selected`,
+  )
+}
+
+/** The snapshots that some names mean, as {@link selectSnapshot}: each once, oldest first; without names, all that meet `where`. */
+export function selectSnapshots(
+  records: readonly SnapshotRecord[],
+  names: readonly string[] | undefined,
+  where: SnapshotFilter = {},
+): SnapshotRecord[] {
+  if (names === undefined) return records.filter((record) => matches(record, where))
+  const ids = new Set(names.map((name) => selectSnapshot(records, name, where).id))
+  return records.filter(({ id }) => ids.has(id))
+}
+
+function meant(records: readonly SnapshotRecord[], name: string): readonly SnapshotRecord[] {
+  const prefix = name.toLowerCase()
+  const byId = /^[0-9a-f]{1,32}$/.test(prefix) ? records.filter(({ id }) => id.startsWith(prefix)) : []
+  // A whole id means one snapshot, whatever others are called.
+  if (prefix.length === 32 && byId.length > 0) return byId
+  return [...byId, ...records.filter((record) => record.name === name && !byId.includes(record))]
+}
+
+function countsOf(asked: readonly SnapshotRecord[], all: readonly SnapshotRecord[]): string {
+  if (all.length === 0) return 'the store has no snapshots yet'
+  return asked.length === all.length
+    ? `the store has ${all.length} snapshots`
+    : `of its ${all.length} snapshots, ${asked.length} are selected`
+}
+
+function ambiguous(name: string, found: readonly SnapshotRecord[]): KlosetError {
+  const byId = found.every(({ id }) => id.startsWith(name.toLowerCase()))
+  const digits = byId ? name.length + 4 : 8
+  const ids = found.slice(0, 5).map(({ id }) => id.slice(0, digits))
+  return new KlosetError(
     'KLOSET_SNAPSHOT_AMBIGUOUS',
-    `${found.length} snapshots start with ${name}: ${ids.join(', ')}`,
+    `${found.length} snapshots ${byId ? 'start with' : 'are meant by'} ${name}: ${ids.join(', ')}`,
     {
       context: { snapshot: name, matches: found.length },
-      hint: 'Give more digits.',
+      hint: byId ? 'Give more digits.' : 'Give its id, or `latest` among those of that name.',
     },
   )
 }

@@ -1,6 +1,6 @@
 import type { SyncOptions } from '../api.js'
 import type { LogState, SnapshotRecord } from '../log/index.js'
-import { matches, selectSnapshot } from '../snapshot/index.js'
+import { selectSnapshots } from '../snapshot/index.js'
 
 /** What is to be done with the snapshots that were asked for, each list oldest first. */
 export interface Selection {
@@ -11,11 +11,10 @@ export interface Selection {
   readonly forgotten: readonly SnapshotRecord[]
 }
 
-/** Which of the snapshots in `records`, oldest first, the other store is to get. @throws as {@link selectSnapshot} */
+/** Which of the snapshots in `records`, oldest first, the other store is to get. @throws as {@link selectSnapshots} */
 export function selectForSync(records: readonly SnapshotRecord[], there: LogState, options: SyncOptions): Selection {
-  const { snapshots, where = {}, includeForgotten = false } = options
-  const named = snapshots && new Set(snapshots.map((name) => selectSnapshot(records, name).id))
-  const asked = records.filter((record) => (named?.has(record.id) ?? true) && matches(record, where))
+  const { snapshots, where, includeForgotten = false } = options
+  const asked = selectSnapshots(records, snapshots, where)
   const fateOf = ({ id }: SnapshotRecord): keyof Selection => {
     if (there.snapshots.has(id)) return 'present'
     return there.forgotten.has(id) && !includeForgotten ? 'forgotten' : 'wanted'

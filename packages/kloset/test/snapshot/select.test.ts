@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SnapshotRecord } from '../../src/log/index.js'
-import { matches, selectSnapshot } from '../../src/snapshot/index.js'
+import { matches, selectSnapshot, selectSnapshots } from '../../src/snapshot/index.js'
 import { codeOf } from '../crypto/helpers.js'
 import { snapshotRecord } from '../log/helpers.js'
 
@@ -38,6 +38,35 @@ describe('the name of a snapshot', () => {
     ['.*', 'KLOSET_SNAPSHOT_NOT_FOUND'],
   ])('%j is %s', (name, code) => {
     expect(codeOf(() => selectSnapshot(records, name))).toBe(code)
+  })
+
+  it('is what it is called, where that means one only', () => {
+    const called = ['weekly', 'b', 'weekly', 'aabb', ids[0]!].map((name, i) => ({ ...records[i]!, name }))
+    const code = (name: string): unknown => codeOf(() => selectSnapshot(called, name))
+    expect(selectSnapshot([...called, snapshotRecord(9, { name: 'before the move' })], 'before the move').name).toBe(
+      'before the move',
+    )
+    expect(code('weekly')).toBe('KLOSET_SNAPSHOT_AMBIGUOUS')
+    expect(selectSnapshot(called, 'latest', { name: 'weekly' })).toBe(called[2])
+    // The start of one id and the name of another: nobody knows which is meant.
+    expect(code('b')).toBe('KLOSET_SNAPSHOT_AMBIGUOUS')
+    expect(code('aabb')).toBe('KLOSET_SNAPSHOT_AMBIGUOUS')
+    // A whole id is never in doubt.
+    expect(selectSnapshot(called, ids[0]!)).toBe(called[0])
+    expect(selectSnapshot([{ ...records[3]!, name: 'b' }], 'b').id).toBe(ids[3])
+  })
+
+  it('is meant among those that are selected', () => {
+    const tagged = records.map((record, i) => ({ ...record, tags: i % 2 === 0 ? ['even'] : [] }))
+    const where = { tags: ['even'] }
+    expect(selectSnapshot(tagged, 'latest', where)).toBe(tagged[4])
+    expect(selectSnapshot(tagged, 'latest~2', where)).toBe(tagged[0])
+    expect(selectSnapshot(tagged, 'aa', where)).toBe(tagged[0])
+    expect(() => selectSnapshot(tagged, 'latest~3', where)).toThrow('of its 5 snapshots, 3 are selected')
+    expect(() => selectSnapshot(tagged, 'aabb', where)).toThrow('aabb0000 is not among those that are selected')
+    expect(selectSnapshots(tagged, undefined, where)).toEqual([tagged[0], tagged[2], tagged[4]])
+    expect(selectSnapshots(tagged, ['latest', 'aa', '12'], where)).toEqual([tagged[0], tagged[4]])
+    expect(selectSnapshots(tagged, [], where)).toEqual([])
   })
 
   it('is explained where it is ambiguous', () => {

@@ -26,7 +26,7 @@ async function pair(like: boolean): Promise<{ here: Placed; there: Placed }> {
 }
 
 describe.each([true, false])('which snapshots are synchronized (alike: %s)', (like) => {
-  it('those that are named, and of them those that meet the conditions', async () => {
+  it('those that are named, among those that meet the conditions', async () => {
     const { here, there } = await pair(like)
     await here.store.backup(scripted(one), { tags: ['a'], host: 'x' })
     await here.store.backup(scripted(two), { tags: ['a', 'b'], host: 'x' })
@@ -37,7 +37,8 @@ describe.each([true, false])('which snapshots are synchronized (alike: %s)', (li
     await expect(synced({ snapshots: ['nothing'] })).rejects.toMatchObject({ code: 'KLOSET_SNAPSHOT_NOT_FOUND' })
     expect(await synced({ where: { host: 'z' } })).toEqual([])
     expect(await synced({ snapshots: ['latest', ids[2]!.slice(0, 20)] })).toEqual([ids[2]])
-    expect(await synced({ snapshots: [ids[0]!, ids[1]!], where: { tags: ['b'] } })).toEqual([ids[1]])
+    await expect(synced({ snapshots: [ids[0]!, ids[1]!], where: { tags: ['b'] } })).rejects.toThrow('not among those')
+    expect(await synced({ snapshots: ['latest'], where: { tags: ['a', 'b'] } })).toEqual([ids[1]])
     expect(await synced({ where: { tags: ['a'] } })).toEqual([ids[0]])
     // Whatever order they came in, they are listed by their times.
     expect(await idsOf(there.store)).toEqual(ids)
