@@ -55,6 +55,8 @@ export interface How {
   /** Further locations the verb will use (sources, a target), so that their connectors are loaded too. */
   readonly others?: readonly string[]
   readonly engine?: Engine
+  /** The verb needs threads: they start while the key is derived. */
+  readonly threads?: true
   /** Accepts the log as it is. */
   readonly trust?: boolean
 }
@@ -93,7 +95,7 @@ async function open(
   names: UnlockNames,
   opening: Opening,
   flags: StoreFlags,
-  { mode, others = [], engine, trust }: How,
+  { mode, others = [], engine, threads, trust }: How,
 ): Promise<Store> {
   const { output, signal } = opening
   const [{ openStore }, connectors] = await Promise.all([import('kloset'), connectorsFor([place.location, ...others])])
@@ -104,6 +106,7 @@ async function open(
       connectors,
       mode,
       ...(engine && { engine }),
+      ...(threads && { threadsAhead: true }),
       ...(trust && { trust }),
     })
   if (given) return unlockWith(given)

@@ -28,6 +28,7 @@ const kernels = [
   { name: 'blake3', source: 'blake3.as.ts', features: ['--enable', 'simd'] },
   { name: 'blake3-scalar', source: 'blake3.as.ts', features: [] },
   { name: 'lz4', source: 'lz4.as.ts', features: [] },
+  { name: 'argon2', source: 'argon2.as.ts', features: ['--enable', 'simd'] },
 ]
 
 const here = dirname(fileURLToPath(import.meta.url))

@@ -58,6 +58,11 @@ export interface CacheOptions {
 /** What {@link openStore} takes. */
 export interface OpenOptions {
   readonly unlock: Unlock
+  /**
+   * Starts the engine's threads at once, where what follows will need them (a restore, a check): while the key of a passphrase is derived,
+   * all cores but one have nothing to do.
+   */
+  readonly threadsAhead?: boolean
   /** The connectors that locations may name, such as `fs` of `@kloset/connector-fs`. Not needed for a `Storage` object. */
   readonly connectors?: readonly Connector[]
   /** Settings of the storage's connector by name. */

@@ -1,11 +1,12 @@
 import type { OpenOptions, Store } from './api.js'
 import { connectHere } from './connect.js'
-import { Registry, type Source, type Storage } from './connector/index.js'
+import { type Call, Registry, type Source, type Storage } from './connector/index.js'
 import { poolOf } from './engine.js'
 import { entryObject } from './log/index.js'
 import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening } from './opening.js'
 import { dropStateUnless, keptPosition, keptState, StoreCache, storeSeenAt } from './store/cache/index.js'
 import { decodeConfig, verifyConfig } from './store/config.js'
+import { Deriving } from './store/derive.js'
 import { logChanged } from './store/memory.js'
 import { readTwice } from './store/twice.js'
 import { dropKeys, unlockStore } from './store/unlocking.js'
@@ -17,7 +18,23 @@ import { dropKeys, unlockStore } from './store/unlocking.js'
  */
 export async function openStore(at: string | Storage, options: OpenOptions): Promise<Store> {
   const call = callOf(options.signal)
-  const opening = await startOpening(at, options, options.mode ?? 'write', call)
+  const pool = poolOf(options.engine)
+  const deriving = 'passphrase' in options.unlock ? new Deriving(pool) : undefined
+  if (options.threadsAhead === true) pool.startAhead()
+  try {
+    const opening = await startOpening(at, options, options.mode ?? 'write', call)
+    return await openAt(opening, options, deriving, call)
+  } finally {
+    deriving?.close()
+  }
+}
+
+async function openAt(
+  opening: Opening,
+  options: OpenOptions,
+  deriving: Deriving | undefined,
+  call: Call,
+): Promise<Store> {
   const { storage, notice } = opening
   try {
     beginReading(opening)
@@ -25,7 +42,7 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
       const config = decodeConfig(bytes)
       if (options.trust !== true) opening.memory?.refuseExchanged(storage.location, config)
       const cache = cacheOf(opening, config.store)
-      const unlocked = await unlockStore(storage, config, options.unlock, poolOf(options.engine), cache, call)
+      const unlocked = await unlockStore(storage, config, options.unlock, deriving?.derive, cache, call)
       // Only now can it be told whether the config is the one that was written.
       verifyConfig(bytes, unlocked.keyring.configKey)
       return { config, cache, unlocked }
@@ -46,7 +63,7 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
     if (unlocked.kept && log.damage !== undefined && cache !== undefined) {
       // It may have been written with newer keys than those that are kept.
       dropKeys(cache)
-      unlocked = await unlockStore(storage, config, options.unlock, poolOf(options.engine), undefined, call)
+      unlocked = await unlockStore(storage, config, options.unlock, deriving?.derive, undefined, call)
       log = await openLog(opening, unlocked.keyring, { remembered })
     }
     if (known !== undefined) dropStateUnless(cache!, known, log.state)

@@ -60,7 +60,7 @@ Exit codes: 0 nothing is damaged, 1 failed, 2 usage, 4 damage found,
       throw new UsageError('--read-data and --sample exclude each other', 'Give one of them.')
     const names = parseSnapshots(args, 'a check takes whole snapshots')
     const started = Date.now()
-    const store = await openAt(session, flags, { mode: 'read' })
+    const store = await openAt(session, flags, { mode: 'read', threads: true })
     try {
       const plan = await planOf(store, flags)
       const snapshots = await chosen(store, selectionOf(names, flags))

@@ -75,7 +75,7 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
     const { output, signal } = session
     const wanted = parseTarget(args[0] ?? '')
     const target = absolute(flags.to)
-    const store = await openAt(session, flags, { mode: 'read', others: [target] })
+    const store = await openAt(session, flags, { mode: 'read', others: [target], threads: true })
     try {
       const snapshot = await store.snapshot(wanted.snapshot, filterOf(flags))
       const path = pathIn(snapshot, wanted.path)

@@ -1,5 +1,7 @@
 import { type Bytes, utf8 } from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
+import { hasSimd } from '../kernels/module.js'
+import { type Argon2Input, argon2id } from './argon2.js'
 
 /** What trying one passphrase costs (Argon2id, RFC 9106). */
 export interface Argon2Costs {
@@ -33,18 +35,9 @@ export function refusedCosts({ memoryKiB, passes, lanes }: Argon2Costs): string 
 export async function passphraseKey(passphrase: string, salt: Uint8Array, costs: Argon2Costs): Promise<Bytes> {
   const refused = refusedCosts(costs)
   if (refused !== undefined) throw new RangeError(`Argon2id with ${refused}`)
-  const { argon2id } = await import('hash-wasm')
+  const input = { password: utf8(passphrase.normalize('NFC')), salt, ...costs }
   try {
-    const key = await argon2id({
-      password: utf8(passphrase.normalize('NFC')),
-      salt,
-      memorySize: costs.memoryKiB,
-      iterations: costs.passes,
-      parallelism: costs.lanes,
-      hashLength: 32,
-      outputType: 'binary',
-    })
-    return new Uint8Array(key)
+    return hasSimd() ? argon2id(input) : await portableArgon2id(input)
   } catch (cause) {
     if (!(cause instanceof RangeError) && !(cause instanceof WebAssembly.RuntimeError)) throw cause
     throw new KlosetError('KLOSET_LIMIT', `Not enough memory for the ${costs.memoryKiB} KiB this passphrase needs`, {
@@ -52,6 +45,13 @@ export async function passphraseKey(passphrase: string, salt: Uint8Array, costs:
       cause,
     })
   }
+}
+
+/** The same without SIMD, in about one and a half times the time. */
+export async function portableArgon2id({ password, salt, memoryKiB, passes, lanes }: Argon2Input): Promise<Bytes> {
+  const { argon2id } = await import('hash-wasm')
+  const costs = { memorySize: memoryKiB, iterations: passes, parallelism: lanes, hashLength: 32 }
+  return new Uint8Array(await argon2id({ password, salt, ...costs, outputType: 'binary' }))
 }
 
 function isBetween(value: number, least: number, most: number): boolean {

@@ -21,6 +21,12 @@ export interface JobSet {
   end(): Promise<void>
 }
 
+/** See {@link Pool.beside}. */
+export interface Beside {
+  call(message: unknown): Promise<unknown>
+  close(): Promise<void>
+}
+
 /** Threads that run jobs; without any, jobs run on the thread that asks. */
 export class Pool {
   readonly #start: StartThread | undefined
@@ -58,9 +64,18 @@ export class Pool {
     }
   }
 
-  /** Asks one thing of a job in a thread of its own, which then ends: what it took of memory is given back. */
-  once(kind: string, message: unknown): Promise<unknown> {
-    return this.apart(kind, undefined, 1, (jobs) => jobs.call(0, message))
+  /** Starts the threads before they are needed. */
+  startAhead(): void {
+    this.#workers ??= this.#startAll()
+  }
+
+  /** A job in a thread of its own that starts at once, and ends when it is closed: what it took of memory is given back. */
+  beside(kind: string, init: unknown): Beside {
+    const pool = new Pool(Math.min(1, this.size), this.#start, this.#inline)
+    const started = pool.start(kind, init)
+    // Whoever calls it hears.
+    started.catch(() => undefined)
+    return { call: async (message) => (await started).call(0, message), close: () => pool.close() }
   }
 
   /** Works with jobs in at most so many threads of their own, which end then. */

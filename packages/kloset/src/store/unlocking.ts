@@ -1,20 +1,19 @@
 import type { Unlock } from '../api.js'
-import { type Bytes, fromHex, toHex } from '../bytes/index.js'
+import { type Bytes, fromHex } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
 import {
   createKeyring,
   type Encryption,
   type Keyring,
   type LockedStore,
+  type passphraseKey,
   plaintextMaterial,
   type Unlocked,
   unlock,
 } from '../crypto/index.js'
 import { isKlosetError, KlosetError } from '../errors.js'
-import type { Pool } from '../runtime/pool.js'
 import type { StoreCache } from './cache/index.js'
 import type { StoreConfig } from './config.js'
-import { deriveApart } from './derive.js'
 import { copyOf, readIfThere } from './twice.js'
 
 /** The keys of a store, and what was found damaged on the way to them. */
@@ -27,14 +26,14 @@ export interface UnlockedStore {
 
 /**
  * Unlocks a store. How it is unlocked must fit what it is: a plaintext store is not opened with a passphrase, since somebody may
- * have put it in the place of an encrypted one.
+ * have put it in the place of an encrypted one. `derive` computes the keys of passphrases.
  * @throws KLOSET_NOT_ENCRYPTED, KLOSET_LOCKED, KLOSET_WRONG_PASSPHRASE, KLOSET_KEY_CORRUPT
  */
 export async function unlockStore(
   storage: Storage,
   config: StoreConfig,
   how: Unlock,
-  pool: Pool,
+  derive: typeof passphraseKey | undefined,
   cache: StoreCache | undefined,
   call: Call,
 ): Promise<UnlockedStore> {
@@ -52,7 +51,6 @@ export async function unlockStore(
       hint: 'Give its passphrase or key.',
     })
   }
-  const derive = derivingOnce(pool)
   const open = (store: Openable): Promise<Unlocked> =>
     unlock({ ...store, storeId, encryption: config.encryption as Exclude<Encryption, 'none'> }, how, derive)
   const keyringOf = ({ material }: Unlocked): Keyring =>
@@ -131,17 +129,6 @@ function keepKeys(
 /** Lets go of the keys that are kept: the store has newer ones. */
 export function dropKeys(cache: StoreCache): void {
   for (const name of [...cache.names('keys/'), ...cache.names('epochs/')]) cache.drop(name)
-}
-
-/** Derives the key of a passphrase in a thread of its own, and for each slot only once. */
-function derivingOnce(pool: Pool): NonNullable<Parameters<typeof unlock>[2]> {
-  const derived = new Map<string, Promise<Bytes>>()
-  return (passphrase, salt, costs) => {
-    const key = `${toHex(salt)} ${JSON.stringify(costs)}`
-    const found = derived.get(key) ?? deriveApart(pool, { passphrase, salt, costs })
-    derived.set(key, found)
-    return found
-  }
 }
 
 /** The slot that an object under `keys/` is, or is the copy of. */
