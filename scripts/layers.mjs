@@ -20,7 +20,7 @@ export const layers = [
     'worker.ts',
     'kloset-worker.ts',
   ],
-  ['backup', 'restore', 'verify', 'sync', 'prune', 'snapshot'],
+  ['backup', 'restore', 'verify', 'sync', 'prune', 'edit', 'snapshot'],
   ['store'],
   ['tree', 'index', 'log'],
   ['pack'],

@@ -60,6 +60,11 @@ const verbs: Readonly<Record<string, Summary>> = {
     summary: 'bring forgotten snapshots back',
     load: async () => (await import('./verbs/undelete.js')).undelete,
   },
+  tag: { summary: 'give tags to snapshots, or take them away', load: async () => (await import('./verbs/tag.js')).tag },
+  rename: {
+    summary: 'change what a snapshot is called',
+    load: async () => (await import('./verbs/rename.js')).rename,
+  },
   prune: { summary: 'delete what no snapshot needs', load: async () => (await import('./verbs/prune.js')).prune },
   info: {
     summary: 'describe the store, or where snapshots have copies',

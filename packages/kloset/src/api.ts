@@ -346,6 +346,36 @@ export interface ForgetOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What to change about the tags of snapshots: first `set`, then `remove`, then `add`. */
+export interface TagEdit {
+  /** These in place of all they have. */
+  readonly set?: readonly string[]
+  readonly remove?: readonly string[]
+  readonly add?: readonly string[]
+}
+
+/** What to change about snapshots; what is absent stays. A tag has no comma and at most 128 bytes, a name at most 256; see {@link faultOfTag}. */
+export interface SnapshotEdit {
+  /** What they are called; `null`: nothing any more. */
+  readonly name?: string | null
+  readonly tags?: TagEdit
+}
+
+/** What {@link Store.edit} takes. */
+export interface EditOptions {
+  /** Says what would change, and changes nothing. */
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What an edit did, or in a dry run would do. Snapshots that somebody forgot meanwhile are in neither list. */
+export interface EditResult {
+  /** The snapshots that are not as they were, oldest first. */
+  readonly edited: readonly { readonly before: Snapshot; readonly after: Snapshot }[]
+  /** Those that were like that already. */
+  readonly unchanged: readonly Snapshot[]
+}
+
 /** What a prune takes. */
 export interface PruneOptions extends Run<Notice> {
   /** Says what would be done, and does nothing. */
@@ -476,6 +506,13 @@ export interface Store extends AsyncDisposable {
    * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_PRUNED where something they need was deleted
    */
   undelete(snapshots: readonly string[], options?: ForgetOptions): Promise<readonly Snapshot[]>
+  /**
+   * Changes what snapshots are called and tagged, named as {@link Store.snapshot} takes them. Nothing that is stored is written anew: an
+   * entry of the log says so. Several may do so at once, and none undoes what another did. A {@link Snapshot} that was asked for before stays
+   * as it was, and so does a copy in another store.
+   * @throws RangeError for tags and names that no snapshot can have; KLOSET_LIMIT for more than 100 tags
+   */
+  edit(snapshots: readonly string[], change: SnapshotEdit, options?: EditOptions): Promise<EditResult>
   /** The snapshots that were forgotten, oldest first. */
   forgotten(): AsyncIterable<Snapshot>
   /** Deletes packs that no snapshot needs, in two steps: first they are condemned, later deleted. Others may work meanwhile. */

@@ -2,6 +2,8 @@ import type {
   BackupOptions,
   BackupResult,
   CheckOptions,
+  EditOptions,
+  EditResult,
   Finding,
   ForgetOptions,
   PruneOptions,
@@ -10,6 +12,7 @@ import type {
   RestoreOptions,
   RestoreResult,
   Snapshot,
+  SnapshotEdit,
   SnapshotFilter,
   SnapshotSelection,
   Store,
@@ -20,6 +23,7 @@ import type {
 import { backup } from './backup/index.js'
 import { connectHere } from './connect.js'
 import type { Call, Destination, Registry, Source } from './connector/index.js'
+import { edit } from './edit/index.js'
 import { isKlosetError } from './errors.js'
 import { forget, forgottenRecords, prune, undelete } from './prune/index.js'
 import { restore } from './restore/index.js'
@@ -137,6 +141,15 @@ export class OpenStore implements Store {
   async undelete(snapshots: readonly string[], options: ForgetOptions = {}): Promise<readonly Snapshot[]> {
     const call = this.#call(options.signal)
     return (await undelete(this.#store, snapshots, options, call)).map((record) => this.#view(record, call))
+  }
+
+  async edit(snapshots: readonly string[], change: SnapshotEdit, options: EditOptions = {}): Promise<EditResult> {
+    const call = this.#call(options.signal)
+    const { edited, unchanged } = await edit(this.#store, snapshots, change, options, call)
+    return {
+      edited: edited.map(({ before, after }) => ({ before: this.#view(before, call), after: this.#view(after, call) })),
+      unchanged: unchanged.map((record) => this.#view(record, call)),
+    }
   }
 
   async *forgotten(): AsyncGenerator<Snapshot> {

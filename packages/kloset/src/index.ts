@@ -11,6 +11,8 @@ export type {
   CheckOptions,
   CreateOptions,
   Difference,
+  EditOptions,
+  EditResult,
   Engine,
   EngineOptions,
   Finding,
@@ -27,6 +29,7 @@ export type {
   RestoreResult,
   Snapshot,
   SnapshotCopies,
+  SnapshotEdit,
   SnapshotEntry,
   SnapshotFile,
   SnapshotFilter,
@@ -37,11 +40,13 @@ export type {
   SyncEvent,
   SyncOptions,
   SyncResult,
+  TagEdit,
   Totals,
   Unlock,
 } from './api.js'
 export { copiesOf } from './copies.js'
 export { createStore } from './create.js'
+export { faultOfName, faultOfTag } from './edit/index.js'
 export { createEngine } from './engine.js'
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
 export { openSource, openStore } from './open.js'

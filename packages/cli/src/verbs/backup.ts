@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
 import { originOf } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
+import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
 import { collectTags, outputOptions, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
@@ -70,6 +71,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
 
   async run(args: readonly string[], flags: Flags, session: Session) {
     const { output, signal } = session
+    await requireLabels({ tags: flags.tag, name: flags.name })
     if (flags.force && flags.parent !== undefined)
       throw new UsageError('--force and --parent exclude each other', 'Give one of them.')
     const sources = args.map(absolute)

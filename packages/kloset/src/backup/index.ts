@@ -2,6 +2,7 @@ import type { BackupOptions, BackupResult, Notice, Totals } from '../api.js'
 import { type Bytes, fromHex, toHex } from '../bytes/index.js'
 import { bestCodec, type Codec } from '../compress/index.js'
 import type { Call, Source } from '../connector/index.js'
+import { checkLabels } from '../edit/labels.js'
 import { KlosetError } from '../errors.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
 import { entryObject, type Following, isReliable, type SnapshotRecord, type SourceRecord } from '../log/index.js'
@@ -38,6 +39,7 @@ export async function backup(
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
+    checkLabels(options)
     const result = await backUp(store, sources, options, call)
     await Promise.all(sources.map((source) => source.settled?.({ snapshot: result.snapshot?.id })))
     return result

@@ -1,5 +1,6 @@
+import type { SnapshotEdit, TagEdit } from '../api.js'
 import { type Bytes, MalformedError, utf8 } from '../bytes/index.js'
-import { digitsOf, type JsonRecord, jsonRecord, listOf, textOf } from '../crypto/json.js'
+import { digitsOf, type JsonRecord, jsonRecord, listOf, recordOf, textOf } from '../crypto/json.js'
 import { type SnapshotRecord, snapshotJson, snapshotOfJson } from './snapshot-record.js'
 
 /** What an entry of the log does. */
@@ -13,6 +14,7 @@ export type EntryKind =
   | 'purged'
   | 'index-swap'
   | 'setting'
+  | 'edit'
 
 /** The private part of an entry, by kind. */
 export type EntryContent =
@@ -20,6 +22,8 @@ export type EntryContent =
   /** The ids of the snapshots to forget, or to have again. */
   | { readonly kind: 'forget' | 'undelete'; readonly snapshots: readonly string[] }
   | { readonly kind: 'setting'; readonly name: string; readonly value: unknown }
+  /** The ids of the snapshots whose name or tags change, and how. */
+  | { readonly kind: 'edit'; readonly snapshots: readonly string[]; readonly edit: SnapshotEdit }
   /** All there is to know is in the routing. */
   | { readonly kind: 'condemn' | 'suspect' | 'purge' | 'purged' | 'index-swap' }
 
@@ -46,7 +50,9 @@ export function decodeContent(kind: EntryKind, bytes: Uint8Array): EntryContent 
       return { kind, snapshot: snapshotOfJson(json) }
     case 'forget':
     case 'undelete':
-      return { kind, snapshots: listOf(json.snapshots, 'a snapshot id', (id, what) => digitsOf(id, what, 32)) }
+      return { kind, snapshots: idsOf(json) }
+    case 'edit':
+      return { kind, snapshots: idsOf(json), edit: editOfJson(json) }
     case 'setting':
       if (!('value' in json)) throw new MalformedError('a setting has no value')
       return { kind, name: textOf(json.name, 'the name of a setting'), value: json.value }
@@ -70,6 +76,7 @@ const kinds: readonly EntryKind[] = [
   'purged',
   'index-swap',
   'setting',
+  'edit',
 ]
 
 function jsonOf(content: EntryContent): JsonRecord {
@@ -81,7 +88,29 @@ function jsonOf(content: EntryContent): JsonRecord {
       return { snapshots: content.snapshots }
     case 'setting':
       return { name: content.name, value: content.value ?? null }
+    case 'edit':
+      return { snapshots: content.snapshots, name: content.edit.name, tags: tagsJson(content.edit.tags) }
     default:
       return {}
   }
+}
+
+function idsOf(json: JsonRecord): readonly string[] {
+  return listOf(json.snapshots, 'a snapshot id', (id, what) => digitsOf(id, what, 32))
+}
+
+function tagsJson(tags: TagEdit | undefined): JsonRecord | undefined {
+  return tags && { set: tags.set, remove: tags.remove, add: tags.add }
+}
+
+function editOfJson({ name, tags }: JsonRecord): SnapshotEdit {
+  return {
+    ...(name === undefined ? {} : { name: name === null ? null : textOf(name, 'a name') }),
+    ...(tags === undefined ? {} : { tags: tagEditOf(recordOf(tags, 'an edit of tags')) }),
+  }
+}
+
+function tagEditOf(json: JsonRecord): TagEdit {
+  const steps = (['set', 'remove', 'add'] as const).filter((step) => json[step] !== undefined)
+  return Object.fromEntries(steps.map((step) => [step, listOf(json[step], 'a tag', textOf)]))
 }

@@ -1,6 +1,7 @@
 export { type Changes, changesIn, type Standing, standingOf } from './changes.js'
 export { decodeCheckpoint, encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
 export type { EntryContent, EntryKind } from './content.js'
+export { editedSnapshot } from './edited.js'
 export {
   decodeEntry,
   type EntryDraft,

@@ -1,6 +1,8 @@
+import type { SnapshotEdit } from '../api.js'
 import { type Bytes, equalBytes, MalformedError } from '../bytes/index.js'
 import { isKlosetError, type KlosetError } from '../errors.js'
 import type { EntryContent } from './content.js'
+import { editedSnapshot } from './edited.js'
 import { corruptEntry, type LogEntry } from './entry.js'
 import { emptyState, type LoggedSnapshot, type LogState, type PackFate } from './state.js'
 
@@ -88,6 +90,9 @@ class Replaying implements LogState {
       case 'setting':
         this.settings.set(content.name, content.value)
         break
+      case 'edit':
+        this.#edit(content.snapshots, content.edit)
+        break
       case 'suspect':
         this.#decide(entry, 'suspect', [])
         break
@@ -112,6 +117,15 @@ class Replaying implements LogState {
     // A synchronization that was told to brings back what was forgotten, all of it stored anew where need be.
     this.forgotten.delete(record.id)
     this.snapshots.set(record.id, { position, hash, time, record, json: privateBytes })
+  }
+
+  /** Of those that were forgotten since the entry was made, nothing changes: they come back as they went. */
+  #edit(ids: readonly string[], edit: SnapshotEdit): void {
+    for (const id of ids) {
+      const snapshot = this.snapshots.get(id)
+      // Where an edit makes too much of one, it stays: whoever replays this decides alike.
+      if (snapshot !== undefined) this.snapshots.set(id, editedSnapshot(snapshot, edit) ?? snapshot)
+    }
   }
 
   /** Protocol rule 4: only what was not purged yet can be lifted. */

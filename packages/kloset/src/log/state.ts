@@ -9,8 +9,9 @@ export interface LoggedSnapshot {
   readonly hash: Bytes
   /** When it was committed, in milliseconds since 1970. */
   readonly time: number
+  /** As later entries have edited it. */
   readonly record: SnapshotRecord
-  /** Its private JSON, exactly as it was sealed. */
+  /** Its private JSON, exactly as it was sealed, or else as edits have left it. */
   readonly json: Bytes
 }
 

@@ -38,7 +38,7 @@ it('is made anew where a store is not there, and never over one that is', async 
 })
 
 describe.each(Object.keys(goldenStores))('golden store %s', (name) => {
-  const { unlock, options } = goldenStores[name]!
+  const { unlock, options, edit } = goldenStores[name]!
   const shelf = placeFrom(folderOf(fixturesHere, name))
   const open = (place: MemoryPlace = copyOfPlace(shelf)): Promise<Store> => openAt(place, unlock)
 
@@ -53,7 +53,7 @@ describe.each(Object.keys(goldenStores))('golden store %s', (name) => {
 
   it('is what it was made as', async () => {
     const info = await (await open()).info()
-    expect(info).toMatchObject({ version: 1, snapshots: 2, head: 2, codec: options.codec })
+    expect(info).toMatchObject({ version: 1, snapshots: 2, head: edit === undefined ? 2 : 4, codec: options.codec })
     expect(info.encryption).toBe(options.encryption ?? 'none')
     expect(info.keys.map(({ kind, label }) => [kind, label])).toEqual(
       'plaintext' in unlock ? [] : [['passphrase' in unlock ? 'passphrase' : 'raw', options.label ?? '']],
@@ -69,7 +69,11 @@ describe.each(Object.keys(goldenStores))('golden store %s', (name) => {
       const store = await open()
       const snapshot = await store.snapshot(backup === 0 ? 'latest~1' : 'latest')
       const { name: called, tags } = backups[backup]!
-      expect(snapshot).toMatchObject({ host: 'museum', user: 'curator', name: called, tags })
+      const labels =
+        edit === undefined
+          ? { name: called, tags }
+          : { name: edit.name, tags: [...tags.filter((tag) => tag !== 'golden'), 'kept'] }
+      expect(snapshot).toMatchObject({ host: 'museum', user: 'curator', ...labels })
       expect(snapshot.sources.map(({ at, root, origin }) => [at, root, origin])).toEqual([
         ['home', 'home', 'museum'],
         ['rows', 'srv/rows', 'museum'],

@@ -12,13 +12,14 @@ export async function makeGoldenStores(
 ): Promise<void> {
   const engine = createEngine({ workers: 0 })
   for (const name of names) {
-    const { unlock, options } = goldenStores[name]!
+    const { unlock, options, edit } = goldenStores[name]!
     const folder = folderOf(fixtures, name)
     if (existsSync(folder)) continue
     const place = new Map()
     const store = await createStore(memoryStorage({ place }), { ...goldenSizes, ...options, unlock, engine })
     for (const [i, { name: backup, tags, sources }] of backups.entries()) {
       await store.backup(sources(), { host: 'museum', user: 'curator', name: backup, tags })
+      if (edit !== undefined) await store.edit(['latest'], edit)
       if (i === 0) await checkpoint(place, unlock)
     }
     await store.close()

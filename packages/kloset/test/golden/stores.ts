@@ -1,9 +1,17 @@
-import type { CreateOptions, Unlock } from '../../src/api.js'
+import type { CreateOptions, SnapshotEdit, Unlock } from '../../src/api.js'
 import { utf8 } from '../../src/bytes/index.js'
 
 /** The golden stores by name. Those that are there are never made again: each pins the version that wrote it. */
 export const goldenStores: Readonly<
-  Record<string, { readonly unlock: Unlock; readonly options: Partial<CreateOptions> }>
+  Record<
+    string,
+    {
+      readonly unlock: Unlock
+      readonly options: Partial<CreateOptions>
+      /** Each of its snapshots was edited so after it was made. */
+      readonly edit?: SnapshotEdit
+    }
+  >
 > = {
   'v1-aes-zstd': {
     unlock: { passphrase: 'gölden' },
@@ -22,6 +30,11 @@ export const goldenStores: Readonly<
     options: { codec: 'deflate', encryption: 'chacha20-poly1305' },
   },
   'v1-plain-lz4': { unlock: { plaintext: true }, options: { codec: 'lz4' } },
+  'v1-plain-edited': {
+    unlock: { plaintext: true },
+    options: { codec: 'lz4' },
+    edit: { name: 'called later', tags: { add: ['kept'], remove: ['golden'] } },
+  },
   'v1-plain-zstd': { unlock: { plaintext: true }, options: { codec: 'zstd' } },
 }
 

@@ -64,6 +64,20 @@ const anyContent: fc.Arbitrary<EntryDraft['content']> = fc.oneof(
     name: fc.string(),
     value: fc.constantFrom(null, 1, 'x', [1], { a: true }),
   }),
+  fc.record({
+    kind: fc.constant('edit'),
+    snapshots: fc.array(anyId),
+    edit: fc.record(
+      {
+        name: fc.option(fc.string()),
+        tags: fc.record(
+          { set: fc.array(fc.string()), remove: fc.array(fc.string()), add: fc.array(fc.string()) },
+          { requiredKeys: [] },
+        ),
+      },
+      { requiredKeys: [] },
+    ),
+  }),
   fc.record({ kind: fc.constantFrom('condemn', 'suspect', 'purge', 'purged', 'index-swap') }),
 ) as fc.Arbitrary<EntryDraft['content']>
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Bytes, ByteWriter, concatBytes, toHex } from '../../src/bytes/index.js'
+import type { SnapshotEdit } from '../../src/api.js'
+import { type Bytes, ByteWriter, concatBytes, text, toHex } from '../../src/bytes/index.js'
 import { newHeader, sealer } from '../../src/crypto/index.js'
 import type { KlosetError } from '../../src/errors.js'
 import { blake3 } from '../../src/hash/index.js'
@@ -25,6 +26,9 @@ const of = (kind: 'condemn' | 'suspect' | 'purge' | 'purged', ...packs: string[]
   packs,
 })
 const forget = (...snapshots: string[]): EntryDraft => ({ content: { kind: 'forget', snapshots } })
+const edit = (change: SnapshotEdit): EntryDraft => ({
+  content: { kind: 'edit', snapshots: [ids[0]!], edit: change },
+})
 const undelete = (...snapshots: string[]): EntryDraft => ({ content: { kind: 'undelete', snapshots } })
 const [a, b, c] = [nameOf(1), nameOf(2), nameOf(3)] as const
 
@@ -97,11 +101,60 @@ describe('replay', () => {
     expect(stateAfter(keyring, [set('lz4'), set({ level: 3 })]).settings.get('codec')).toEqual({ level: 3 })
   })
 
+  it('edits snapshots that are live, and no others', () => {
+    const record = (...drafts: EntryDraft[]): unknown => {
+      const { snapshots, forgotten } = stateAfter(keyring, drafts)
+      const { tags, name } = (snapshots.get(ids[0]!) ?? forgotten.get(ids[0]!))!.record
+      return [tags, name]
+    }
+    const daily = { content: { kind: 'snapshot', snapshot: snapshotRecord(1, { tags: ['daily', 'db'] }) } } as const
+    expect(record(daily, edit({ tags: { add: ['keep', 'db'] } }))).toEqual([['daily', 'db', 'keep'], undefined])
+    expect(record(daily, edit({ tags: { remove: ['daily', 'other'] }, name: 'a' }))).toEqual([['db'], 'a'])
+    expect(record(daily, edit({ tags: { set: ['x', 'y'], remove: ['y'], add: ['z'] } }))).toEqual([
+      ['x', 'z'],
+      undefined,
+    ])
+    expect(record(daily, edit({ name: 'a' }), edit({ name: null, tags: {} }))).toEqual([['daily', 'db'], undefined])
+    // Two who knew nothing of each other: both are heard.
+    expect(record(daily, edit({ tags: { add: ['a'] } }), edit({ tags: { add: ['b'], remove: ['db'] } }))).toEqual([
+      ['daily', 'a', 'b'],
+      undefined,
+    ])
+    expect(record(daily, forget(ids[0]!), edit({ tags: { add: ['late'] } }))).toEqual([['daily', 'db'], undefined])
+    expect(record(daily, edit({ tags: { add: ['a'] } }), forget(ids[0]!))).toEqual([['daily', 'db', 'a'], undefined])
+    expect(record(daily, { content: { kind: 'edit', snapshots: [ids[1]!], edit: { name: 'x' } } })).toEqual([
+      ['daily', 'db'],
+      undefined,
+    ])
+  })
+
+  it('never makes of a snapshot what a checkpoint cannot hold', () => {
+    const large = Array.from({ length: 30 }, (_, i) => `${i}`.repeat(1_000))
+    const drafts = [
+      snapshotDraft(1),
+      edit({ tags: { add: large } }),
+      edit({ tags: { add: large.map((tag) => `${tag}+`) } }),
+    ]
+    const state = stateAfter(keyring, drafts)
+    expect(state.snapshots.get(ids[0]!)!.record.tags).toEqual(large)
+    expect(decodeCheckpoint(keyring, 3, encodeCheckpoint(keyring, state))).toEqual(state)
+  })
+
+  it('edits without losing what a later version says of a snapshot', () => {
+    const later = { ...snapshotRecord(1), unheardOf: { a: [1] } }
+    const entry = chain(keyring, [snapshotDraft(1), edit({ name: 'new' })]).map((link) => link.entry)
+    const json = new TextEncoder().encode(JSON.stringify(later)) as Bytes
+    const state = replay([{ ...entry[0]!, privateBytes: json }, entry[1]!]).state
+    expect(JSON.parse(text(state.snapshots.get(ids[0]!)!.json))).toEqual({ ...later, name: 'new' })
+  })
+
   it('continues from any state, and leaves that as it was', () => {
     const drafts = [
+      edit({ tags: { add: ['early'] } }),
       snapshotDraft(1, { segmentsAdded: [a] }),
       of('condemn', b),
       snapshotDraft(2, { lifted: [b], segmentsAdded: [c] }),
+      edit({ tags: { add: ['late'] } }),
       forget(ids[0]!),
       of('purge', c),
     ]
@@ -167,7 +220,14 @@ describe('a checkpoint', () => {
   })
 
   it('continues as the log does', () => {
-    const drafts = [snapshotDraft(1, { segmentsAdded: [a] }), snapshotDraft(2), of('condemn', b), forget(ids[0]!)]
+    const drafts = [
+      snapshotDraft(1, { segmentsAdded: [a] }),
+      edit({ name: 'called', tags: { add: ['a'] } }),
+      snapshotDraft(2),
+      edit({ tags: { add: ['b'] } }),
+      of('condemn', b),
+      forget(ids[0]!),
+    ]
     const entries = chain(keyring, drafts).map(({ entry }) => entry)
     const early = replay(entries.slice(0, 2)).state
     const restored = decodeCheckpoint(keyring, 2, encodeCheckpoint(keyring, early))

@@ -11,7 +11,7 @@ const files: Specs = { a: noise(9_000, 1), b: 'b' }
 /** Says something of packs that nobody who goes by the rules would say. */
 async function say(
   store: Store,
-  kind: Exclude<EntryContent['kind'], 'snapshot' | 'forget' | 'undelete' | 'setting'>,
+  kind: Exclude<EntryContent['kind'], 'snapshot' | 'forget' | 'undelete' | 'setting' | 'edit'>,
   packs: string[],
 ): Promise<void> {
   const { log } = openedStore(store)
