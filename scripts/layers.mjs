@@ -24,7 +24,7 @@ export const layers = [
   ['store'],
   ['tree', 'index', 'log'],
   ['pack'],
-  ['chunk', 'compress', 'crypto', 'hash', 'storage'],
+  ['chunk', 'compress', 'crypto', 'filter', 'hash', 'storage'],
   // For connector authors: it sees the contracts and what they are made of, never the engine; and the engine never sees it.
   ['conformance'],
   ['kernels', 'connector', 'runtime'],

@@ -4,7 +4,7 @@ import { fsSource } from './source.js'
 import { fsStorage } from './storage.js'
 
 export { type FsDestinationOptions, fsDestination } from './destination.js'
-export { fsSource } from './source.js'
+export { fsListSources, fsSource } from './source.js'
 export { type FsStorageOptions, fsStorage } from './storage.js'
 
 /** Storage, source and destination on a filesystem: `/plain/path`, `file:///path`. */

@@ -12,7 +12,7 @@ export function openFile(root: string, entry: Entry): WorkerFile {
   const path = systemPath(root, entry.path)
   let file: number | undefined
   try {
-    file = openQuietly(path, entry)
+    file = openQuietly(path, entry.owner?.uid)
     return new OpenFile(file, path, entry)
   } catch (error) {
     if (file !== undefined) closeSync(file)
@@ -26,6 +26,22 @@ export function readingError(error: unknown, path: SystemPath): unknown {
   // What was a file when it was scanned is a link, a folder or a device now.
   if (code === 'ELOOP' || code === 'EISDIR' || code === 'ENXIO') return replaced(path)
   return fsError(error, 'read', shown(path))
+}
+
+/** The first bytes of a file, `length` or all it has; undefined for what is no regular file, such as a link, and where it cannot be read. */
+export function beginningOf(path: SystemPath, length: number): Uint8Array | undefined {
+  let file: number | undefined
+  try {
+    file = openQuietly(path, undefined)
+    const info = fstatSync(file)
+    if (!info.isFile()) return undefined
+    const beginning = Buffer.alloc(Math.min(info.size, length))
+    return beginning.subarray(0, readSync(file, beginning, 0, beginning.length, 0))
+  } catch {
+    return undefined
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
 }
 
 class OpenFile implements WorkerFile {
@@ -87,8 +103,8 @@ const quietly = constants.O_NOATIME ?? 0
 const me = process.geteuid?.()
 
 /** Without touching the access time, which only the owner of a file and root may ask for. */
-function openQuietly(path: SystemPath, entry: Entry): number {
-  const mine = me === 0 || (me !== undefined && entry.owner?.uid === me)
+function openQuietly(path: SystemPath, owner: number | undefined): number {
+  const mine = me === 0 || (me !== undefined && owner === me)
   if (!mine || quietly === 0) return openSync(path, forReading)
   try {
     return openSync(path, forReading | quietly)

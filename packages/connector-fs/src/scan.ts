@@ -5,13 +5,16 @@ import {
   type EntryType,
   type Failure,
   type Filter,
+  type Inspector,
   KlosetError,
   pathFromBytes,
 } from 'kloset/connector'
 import { entryOf, typeOf } from './entries.js'
 import { fsError, isAbsent } from './errors.js'
+import type { Listed } from './listed.js'
 import { hasEscapes, mayBeLossy, type SystemPath, shown, systemPath } from './local.js'
 import { Owners } from './owners.js'
+import { beginningOf } from './reading.js'
 import type { SourceRoot } from './roots.js'
 
 /** What a scan yields. */
@@ -22,11 +25,12 @@ const batchSize = 1000
 /**
  * The entry `under` and everything below it in path order, synchronously, in batches of 1 to 1,000. The filter is asked about
  * everything but `under` itself. What vanishes while it is scanned is left out; what cannot be read is a {@link Failure}.
- * Memory holds the names in one folder per level, nothing else.
+ * With a list, of the root only what is listed, with the folders it is in and all that is below it; what is listed and not there is a
+ * Failure. Memory holds the names in one folder per level, and the list.
  * @throws KLOSET_NOT_FOUND where the root is not there.
  */
-export function* scan(root: SourceRoot, filter: Filter, under: string): Generator<readonly Scanned[]> {
-  const scanner = new Scanner(root.folder, filter)
+export function* scan(root: SourceRoot, filter: Filter, under: string, listed?: Listed): Generator<readonly Scanned[]> {
+  const scanner = new Scanner(root.folder, filter, listed)
   if (root.only === undefined) scanner.start(under)
   else if (under === '' || under === root.only) scanner.startWith(root.only)
   while (scanner.busy) {
@@ -40,19 +44,35 @@ interface Level {
   readonly path: string
   readonly system: SystemPath
   readonly names: readonly string[]
+  /** Whether all of it is taken, or only what is listed. */
+  readonly whole: boolean
   next: number
+}
+
+/** Where something was found. */
+interface Place {
+  readonly path: string
+  readonly system: SystemPath
+  readonly info: BigIntStats
+  /** Whether a person named it, or something in it. */
+  readonly named: boolean
+  readonly whole: boolean
 }
 
 class Scanner {
   readonly #root: string
   readonly #filter: Filter
+  readonly #inspector: Inspector | undefined
+  readonly #listed: Listed | undefined
   readonly #owners = new Owners()
   readonly #levels: Level[] = []
   #batch: Scanned[] = []
 
-  constructor(root: string, filter: Filter) {
+  constructor(root: string, filter: Filter, listed: Listed | undefined) {
     this.#root = root
     this.#filter = filter
+    this.#inspector = filter.inspector
+    this.#listed = listed
   }
 
   get busy(): boolean {
@@ -64,7 +84,7 @@ class Scanner {
     const system = systemPath(this.#root, under)
     // The root may be a link to a folder; below it links are entries.
     const info = look(system, under === '' ? statSync : lstatSync)
-    if (info) this.#add(under, system, info)
+    if (info) this.#add({ path: under, system, info, named: true, whole: this.#listed?.isWhole ?? true })
     else if (under === '') throw missing(this.#root)
   }
 
@@ -73,7 +93,7 @@ class Scanner {
     const system = systemPath(this.#root, name)
     const info = look(system, lstatSync)
     if (!info) throw missing(shown(system))
-    this.#add(name, system, info)
+    this.#add({ path: name, system, info, named: true, whole: true })
   }
 
   /** The next batch; fewer than a full one only at the end. */
@@ -93,25 +113,32 @@ class Scanner {
   #visit(level: Level, name: string): void {
     const path = level.path === '' ? name : `${level.path}/${name}`
     const system = this.#below(level.system, name, path)
+    const place = this.#listed?.placeOf(path)
+    const named = place !== undefined
+    let whole = level.whole || place === 'listed'
     let info: BigIntStats | undefined
     try {
       info = lstatSync(system, bigint)
+      if (place === 'above' && info?.isSymbolicLink()) {
+        // As the root may be, what holds something listed may be a link to a folder.
+        info = statSync(system, bigint)
+        whole = false
+      }
     } catch (error) {
       // Without its type the filter can only be asked as for a file.
-      if (!isAbsent(error) && this.#filter.takes(path, 'file')) this.#fail(path, error, 'look at', system)
+      if ((named || !isAbsent(error)) && this.#filter.takes(path, 'file', named))
+        this.#fail(path, error, 'look at', system)
       return
     }
-    if (info === undefined) return
-    const type = typeOf(Number(info.mode))
-    if (this.#filter.takes(path, type ?? 'file')) this.#add(path, system, info, type)
+    if (named && (info === undefined || (place === 'above' && !info.isDirectory()))) {
+      if (this.#filter.takes(path, 'file', named)) this.#batch.push({ path, error: notThere(shown(system), place) })
+    } else if (info !== undefined) {
+      const type = typeOf(Number(info.mode))
+      if (this.#filter.takes(path, type ?? 'file', named)) this.#add({ path, system, info, named, whole }, type)
+    }
   }
 
-  #add(
-    path: string,
-    system: SystemPath,
-    info: BigIntStats,
-    type: EntryType | undefined = typeOf(Number(info.mode)),
-  ): void {
+  #add({ path, system, info, named, whole }: Place, type: EntryType | undefined = typeOf(Number(info.mode))): void {
     if (type === undefined) {
       const error = new KlosetError('KLOSET_UNSUPPORTED', `${shown(system)} is of an unknown kind`, {
         context: { path },
@@ -119,23 +146,36 @@ class Scanner {
       this.#batch.push({ path, error })
       return
     }
+    let taken: boolean | 'alone'
     try {
-      this.#batch.push(entryOf(path, system, type, info, this.#owners))
+      const entry = entryOf(path, system, type, info, this.#owners)
+      taken = this.#inspector?.takes(entry, named) ?? true
+      if (taken !== false) this.#batch.push(entry)
     } catch (error) {
       // EINVAL: it is no longer a link, so it was replaced meanwhile.
       if (!isAbsent(error)) this.#fail(path, error, 'read the link', system)
       return
     }
-    if (type === 'directory') this.#descend(path, system)
+    if (type === 'directory' && taken === true) this.#descend(path, system, whole)
   }
 
-  #descend(path: string, system: SystemPath): void {
+  #descend(path: string, system: SystemPath, whole: boolean): void {
+    const listed = this.#listed?.namesIn(path) ?? []
     try {
-      this.#levels.push({ path, system, names: namesIn(system), next: 0 })
+      const names = whole ? withListed(namesIn(system), listed) : listed
+      this.#levels.push({ path, system, names, whole, next: 0 })
+      if (whole && this.#inspector !== undefined) this.#inspect(this.#inspector, path, system, names)
     } catch (error) {
       // Without the names in the root there is nothing to back up, and a backup of nothing must not pass for one.
       if (path === '') throw fsError(error, 'list', shown(system))
       if (!isAbsent(error)) this.#fail(path, error, 'list', system)
+    }
+  }
+
+  #inspect(inspector: Inspector, folder: string, system: SystemPath, names: readonly string[]): void {
+    for (const { name, length } of inspector.wants(folder, names)) {
+      const path = folder === '' ? name : `${folder}/${name}`
+      inspector.show(folder, name, beginningOf(this.#below(system, name, path), length))
     }
   }
 
@@ -161,6 +201,13 @@ function namesIn(folder: SystemPath): string[] {
   return exact.sort(comparePaths)
 }
 
+/** What is listed and not there is gone through, too, so that it is missed. */
+function withListed(names: string[], listed: readonly string[]): string[] {
+  const there = new Set(listed.length > 0 ? names : [])
+  const missing = listed.filter((name) => !there.has(name))
+  return missing.length === 0 ? names : [...names, ...missing].sort(comparePaths)
+}
+
 function look(path: SystemPath, stat: typeof statSync | typeof lstatSync): BigIntStats | undefined {
   try {
     return stat(path, bigint)
@@ -174,4 +221,16 @@ function missing(path: string): KlosetError {
     hint: 'Check that the disk it is on is mounted.',
     context: { path },
   })
+}
+
+function notThere(path: string, place: 'listed' | 'above'): KlosetError {
+  const what = place === 'listed' ? 'it is not there' : 'there is no such folder'
+  return new KlosetError(
+    'KLOSET_NOT_FOUND',
+    `${path} was listed${place === 'above' ? ', or something in it' : ''}, but ${what}`,
+    {
+      hint: 'Check the list, and whether the disk it is on is mounted.',
+      context: { path },
+    },
+  )
 }

@@ -1,6 +1,7 @@
 import type { WorkerModule, WorkerSide } from 'kloset/connector'
 
 import { Folders } from './folders.js'
+import { Listed } from './listed.js'
 import { finishFolder, makeEntry } from './making.js'
 import { createOutput } from './output.js'
 import { openFile } from './reading.js'
@@ -9,7 +10,7 @@ import { scan } from './scan.js'
 
 /** What a worker is told: which role to play, and where. */
 export type WorkerData =
-  | { readonly role: 'source'; readonly root: SourceRoot }
+  | { readonly role: 'source'; readonly root: SourceRoot; readonly listed?: readonly string[] | undefined }
   | { readonly role: 'destination'; readonly root: string }
 
 /** The module that plays a role in the engine's workers. It lies beside the bundle that this code is in. */
@@ -22,7 +23,7 @@ export function workerSide(data: WorkerData): WorkerSide {
   switch (data.role) {
     case 'source':
       return {
-        scan: (filter, under) => scan(data.root, filter, under),
+        scan: (filter, under) => scan(data.root, filter, under, data.listed && new Listed(data.listed)),
         open: (entry) => openFile(data.root.folder, entry),
       }
     case 'destination':

@@ -2,6 +2,7 @@ import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import type { Call, Entry, Filter, Range, Source, WorkerModule } from 'kloset/connector'
+import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
 import { forReading, readingError } from './reading.js'
 import { type SourceRoot, sourceRoot } from './roots.js'
@@ -15,27 +16,49 @@ import { workerModule } from './sides.js'
  */
 export async function fsSource(path: string): Promise<Source> {
   const root = sourceRoot(path)
-  return new FsSource(root, await timeGrainOf(root.folder))
+  return new FsSource(root, await timeGrainOf(root.folder), undefined)
+}
+
+/**
+ * The listed files and folders, with all that is below them, and the folders they are in. Nothing in the list has a special meaning; relative
+ * paths start from `from`, by default the current folder. Usually one source: of that folder where all paths are relative and lead nowhere else,
+ * else of `/`; on Windows one for each drive. So the next backup of the same list, grown or shrunk, is of the same source.
+ * What is listed and not there is reported as failed.
+ * @throws TypeError for an empty list
+ */
+export async function fsListSources(paths: readonly string[], from = '.'): Promise<Source[]> {
+  if (paths.length === 0) throw new TypeError('the list of what to back up is empty')
+  return Promise.all(
+    rootsOf(paths, from).map(async (each) => {
+      const root = sourceRoot(each.root)
+      return new FsSource(root, await timeGrainOf(root.folder), each.paths)
+    }),
+  )
 }
 
 class FsSource implements Source {
-  readonly type = 'fs'
+  // Lists are not compared with backups of all that is there.
+  readonly type: 'fs' | 'fs-list'
   readonly origin: string = hostname()
   readonly root: string
   readonly capabilities: Source['capabilities']
   readonly worker: WorkerModule
   readonly #root: SourceRoot
+  readonly #listed: Listed | undefined
 
-  constructor(root: SourceRoot, timeGrain: bigint) {
+  constructor(root: SourceRoot, timeGrain: bigint, listed: readonly string[] | undefined) {
+    this.type = listed === undefined ? 'fs' : 'fs-list'
     this.#root = root
+    this.#listed = listed && new Listed(listed)
     this.root = root.only === undefined ? root.folder : systemPath(root.folder, root.only).toString()
-    this.worker = workerModule({ role: 'source', root })
+    this.worker = workerModule({ role: 'source', root, listed })
     this.capabilities = {
       order: 'path',
       access: 'random',
       atomic: false,
       ranges: true,
       timeGrain,
+      inspects: true,
       // File operations run in libuv's four threads: more in flight only wait.
       concurrency: 4,
     }
@@ -43,7 +66,7 @@ class FsSource implements Source {
 
   async *scan(how: Call & { filter: Filter; under: string }): AsyncGenerator<readonly Scanned[]> {
     how.signal.throwIfAborted()
-    for (const batch of scan(this.#root, how.filter, how.under)) {
+    for (const batch of scan(this.#root, how.filter, how.under, this.#listed)) {
       yield batch
       // A batch takes about 3 ms of this thread, which others wait for.
       await setImmediate()

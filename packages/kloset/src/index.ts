@@ -49,6 +49,18 @@ export { createStore } from './create.js'
 export { faultOfName, faultOfTag } from './edit/index.js'
 export { createEngine } from './engine.js'
 export { isKlosetError, KlosetError, type KlosetErrorCode, type KlosetErrorDetails } from './errors.js'
+export {
+  compileFilter,
+  compilePatterns,
+  type ExclusionReason,
+  type FilterContext,
+  type FilterRules,
+  type PatternLinesOptions,
+  type PatternRule,
+  patternLines,
+  type TagRule,
+  type Verdict,
+} from './filter/index.js'
 export { openSource, openStore } from './open.js'
 export type { FailedEntry, Progress, Run } from './run.js'
 export {

@@ -191,10 +191,43 @@ export interface Failure {
   readonly error: unknown
 }
 
-/** Which entries a scan takes: asked for each entry before it is read or descended into. */
+/**
+ * Which entries a scan takes: asked for each entry before it is read or descended into. Asking whether it takes paths is all that a source
+ * has to do; one that can tells it more (see {@link Inspector}).
+ */
 export interface Filter {
-  /** Whether to take the entry at `path`; a directory not taken is not descended into. */
-  takes(path: string, type: EntryType): boolean
+  /**
+   * Whether to take the entry at `path`; a directory not taken is not descended into. `named`: a person named this very entry, or
+   * something below it, so it is taken whatever the rules say; a source that is given a list of paths says so of those.
+   */
+  takes(path: string, type: EntryType, named?: boolean): boolean
+  /** Present where the rules need more than paths and types. The engine reads it only for sources whose `capabilities.inspects` is true. */
+  readonly inspector?: Inspector | undefined
+}
+
+/**
+ * What a filter decides by sizes, devices and what directories hold. A source that `inspects` asks it about each entry that the filter takes,
+ * also about its root, and shows it each directory before it asks about anything in there.
+ */
+export interface Inspector {
+  /**
+   * Whether to take an entry that the filter takes, now that its metadata is known; `alone`: a directory, without what it holds. `named` as
+   * for {@link Filter.takes}; the root of a source always is.
+   */
+  takes(entry: Entry, named?: boolean): boolean | 'alone'
+  /** Which files among `names`, all that is in `directory`, it has to see. */
+  wants(directory: string, names: readonly string[]): readonly WantedFile[]
+  /**
+   * Shows the beginning of a wanted file: as many bytes as were asked for, fewer only where it is shorter; undefined where it is no regular
+   * file (a symbolic link is none) or cannot be read.
+   */
+  show(directory: string, name: string, beginning: Uint8Array | undefined): void
+}
+
+/** A file that an {@link Inspector} has to see, and how many of its first bytes. */
+export interface WantedFile {
+  readonly name: string
+  readonly length: number
 }
 
 /** Where a backup comes from. Throwing from `scan` fails the backup; yielding a {@link Failure} reports one entry. */
@@ -215,6 +248,11 @@ export interface Source {
     readonly ranges: boolean
     /** The resolution of its times, in nanoseconds: two changes within it look the same. */
     readonly timeGrain: bigint
+    /**
+     * Its scan asks `filter.inspector`, where there is one. Absent: the engine asks it about sizes for the source, and says that other rules
+     * had no effect.
+     */
+    readonly inspects?: boolean
     readonly concurrency: number
   }
   readonly worker?: WorkerModule | undefined
