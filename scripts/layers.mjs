@@ -43,6 +43,12 @@ export const connectorImports = {
   test: ['kloset', 'kloset/connector', 'kloset/conformance'],
 }
 
+/** What packages beside the engine may import of this repository, which work on an open store. */
+export const besideImports = {
+  src: ['kloset', 'kloset/connector'],
+  test: ['kloset', 'kloset/connector', '@kloset/connector-fs'],
+}
+
 /** What is wrong with one import of one file, as a sentence; undefined where nothing is. Paths are relative to the root, with `/`. */
 export function violation(file, { specifier, typeOnly }) {
   const [, home, part, inside] = /^(packages\/[^/]+|examples)\/(?:(src|test)\/)?(.*)$/.exec(file) ?? []
@@ -64,6 +70,9 @@ export function violation(file, { specifier, typeOnly }) {
   if (home.startsWith('packages/connector-') && part !== undefined && /^(@kloset\/|kloset(\/|$))/.test(specifier)) {
     if (!connectorImports[part].includes(specifier))
       return `a connector's ${part} imports only ${connectorImports[part].join(', ')}`
+  }
+  if (home === 'packages/serve' && part !== undefined && /^(@kloset\/|kloset(\/|$))/.test(specifier)) {
+    if (!besideImports[part].includes(specifier)) return `its ${part} imports only ${besideImports[part].join(', ')}`
   }
   return undefined
 }

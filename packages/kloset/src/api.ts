@@ -269,6 +269,8 @@ export type SnapshotFile = Content & { readonly name: string; readonly entry: En
 export type SnapshotEntry = Entry & {
   /** Length of the stored content. */
   readonly contentSize?: number | undefined
+  /** Names the stored content: files with one id in one store have the same bytes. */
+  readonly contentId?: string | undefined
   readonly error?: { readonly code: string; readonly message: string } | undefined
 }
 
@@ -305,8 +307,8 @@ export interface Snapshot {
   walk(path?: string): AsyncIterable<SnapshotEntry>
   /** What is different in `other`, taken as the later one. */
   diff(other: Snapshot): AsyncIterable<Difference>
-  /** Opens a file. @throws KLOSET_PATH_NOT_FOUND */
-  open(path: string): Promise<SnapshotFile>
+  /** Opens a file, by its path or as an entry of this snapshot, which need not be looked up again. @throws KLOSET_PATH_NOT_FOUND */
+  open(file: string | SnapshotEntry): Promise<SnapshotFile>
   /** Counts of everything at and below a path, in a few reads. */
   totalsOf(path: string): Promise<Totals>
 }

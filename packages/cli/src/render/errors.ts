@@ -86,6 +86,8 @@ function ourHint(code: KlosetErrorCode, { verb, store }: Situation): string | un
         : undefined
     case 'KLOSET_SNAPSHOT_NOT_FOUND':
       return `See which there are: ${at} ls`
+    case 'KLOSET_UNSUPPORTED':
+      return verb === 'mount' ? `The same folders can be had over WebDAV: ${at} serve --webdav` : undefined
     case 'KLOSET_PATH_NOT_FOUND':
       return `See what the snapshot holds: ${at} ls -r ID`
     case 'KLOSET_LOG_CHANGED':

@@ -6,7 +6,6 @@ import type { SnapshotRecord } from '../log/index.js'
 import type { BlobReader } from '../store/blobs.js'
 import {
   addTotals,
-  contentLength,
   decodeEntry,
   diff,
   entriesUnder,
@@ -21,6 +20,7 @@ import {
   totalsUnder,
 } from '../tree/index.js'
 import { StoredFile } from './content.js'
+import { contentOf, entryView } from './entry-view.js'
 import { below, type Place, placeOf, placesOf } from './places.js'
 import { isDamage, type LostEntries, readableUnder } from './readable.js'
 
@@ -130,12 +130,14 @@ export class StoredSnapshot implements Snapshot {
     }
   }
 
-  async open(path: string): Promise<SnapshotFile> {
-    const entry = await this.stored(path)
+  async open(file: string | SnapshotEntry): Promise<SnapshotFile> {
+    const entry = typeof file === 'string' ? await this.stat(file) : file
+    const content = contentOf(entry) ?? (await this.stored(entry.path)).content
+    const { path } = entry
     if (entry.type !== 'file') {
       throw new KlosetError('KLOSET_PATH_NOT_FOUND', `${path} is a ${entry.type}, not a file`, { context: { path } })
     }
-    if (entry.content.form === 'none') {
+    if (content.form === 'none') {
       throw new KlosetError(
         'KLOSET_PATH_NOT_FOUND',
         `${path} could not be read when snapshot ${this.id.slice(0, 8)} was taken`,
@@ -145,8 +147,8 @@ export class StoredSnapshot implements Snapshot {
         },
       )
     }
-    const file = new StoredFile(entry.content, await this.#context.blobs(), this.#context.call)
-    return Object.assign(file, { name: path.slice(path.lastIndexOf('/') + 1), entry: entryView(entry) })
+    const opened = new StoredFile(content, await this.#context.blobs(), this.#context.call)
+    return Object.assign(opened, { name: path.slice(path.lastIndexOf('/') + 1), entry })
   }
 
   async totalsOf(path: string): Promise<Totals> {
@@ -266,10 +268,6 @@ function lostIn(place: Place, { after, last, error }: LostEntries): NonNullable<
   const message = `${range} is lost, since the tree is damaged there: ${(error as Error).message}`
   const hint = 'Other snapshots may hold the same entries; restore what is missing from one of them.'
   return { path, error: new KlosetError('KLOSET_TREE_CORRUPT', message, { cause: error, context: { path }, hint }) }
-}
-
-function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {
-  return content.form === 'none' ? entry : { ...entry, contentSize: contentLength(content) }
 }
 
 async function* all(entries: AsyncIterable<StoredEntry>, change: 'added' | 'removed'): AsyncGenerator<Difference> {

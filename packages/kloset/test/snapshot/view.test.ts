@@ -87,6 +87,27 @@ describe('a snapshot of one source', () => {
     expect(file).toMatchObject({ name: 'e', size: 4, entry: { path: 'b/c/d/e', type: 'file' } })
     expect(await file.text()).toBe('deep')
   })
+
+  it('opens an entry as it was listed, or as somebody wrote it', async () => {
+    const listed = (await allOf(snapshot.list('b'))).find(({ path }) => path === 'b/x')!
+    expect(await (await snapshot.open(listed)).bytes()).toEqual(noise(500, 1))
+    expect(await (await snapshot.open({ path: 'a', type: 'file' })).text()).toBe('one')
+    await expect(snapshot.open(await snapshot.stat('gone'))).rejects.toMatchObject({ code: 'KLOSET_PATH_NOT_FOUND' })
+  })
+})
+
+it('names contents: alike where their bytes are', async () => {
+  const store = await createAt(placeOf(), plaintext)
+  const holding = (here: Record<string, string>): Promise<Snapshot> => snapshotOf(store, sourceWith(files(here)))
+  const [before, after] = [await holding({ a: 'first', b: 'two', c: '' }), await holding({ a: 'two', b: 'two', d: '' })]
+  const id = async (snapshot: Snapshot, path: string): Promise<string | undefined> =>
+    (await snapshot.stat(path)).contentId
+  expect(await id(before, 'a')).toMatch(/^[0-9a-f]{32}$/)
+  expect(await id(after, 'a')).not.toBe(await id(before, 'a'))
+  expect(await id(after, 'b')).toBe(await id(before, 'b'))
+  expect(await id(after, 'a')).toBe(await id(before, 'b'))
+  expect(await id(after, 'd')).toBe(await id(before, 'c'))
+  expect(await id(after, '')).toBeUndefined()
 })
 
 describe('a snapshot of several sources', () => {

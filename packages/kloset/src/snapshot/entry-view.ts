@@ -1,0 +1,32 @@
+import type { SnapshotEntry } from '../api.js'
+import { toHex } from '../bytes/index.js'
+import { blake3 } from '../hash/index.js'
+import { contentLength, encodeContent, type StoredContent, type StoredEntry } from '../tree/index.js'
+
+/** An entry as the public API shows it. Where its content is stays with it, so that it can be opened without being looked up again. */
+export function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {
+  const length = content.form === 'none' ? undefined : { contentSize: contentLength(content) }
+  return Object.assign(new EntryView(content), entry, length)
+}
+
+/** The content of an entry that {@link entryView} made, as it is and not copied. */
+export function contentOf(entry: SnapshotEntry): StoredContent | undefined {
+  return EntryView.contentOf(entry)
+}
+
+class EntryView {
+  readonly #content: StoredContent
+
+  constructor(content: StoredContent) {
+    this.#content = content
+  }
+
+  static contentOf(entry: object): StoredContent | undefined {
+    return #content in entry ? entry.#content : undefined
+  }
+
+  /** Not with every entry that is listed: hardly anybody asks. */
+  get contentId(): string | undefined {
+    return this.#content.form === 'none' ? undefined : toHex(blake3(encodeContent(this.#content)).subarray(0, 16))
+  }
+}

@@ -1,0 +1,6 @@
+/**
+ * Shows the snapshots of an open store as folders: over WebDAV, or mounted through FUSE.
+ *
+ * @packageDocumentation
+ */
+export { type Mount, type MountOptions, mountStore } from './fuse/mount.js'
