@@ -282,6 +282,48 @@ export interface Difference {
   readonly after: SnapshotEntry | undefined
 }
 
+/** Which entries a search is for. All that is given must hold; of several names or types, one. */
+export interface EntryFilter {
+  /**
+   * Patterns as shells have them: `*` and `?` for what is in one name, `**` for any number of folders, `[a-z]`, `{one,other}`, and `\`
+   * before what is meant as it is. One without a slash is for the last name of a path; one with slashes for the last names; one that
+   * begins with a slash for the whole path, as it was when the backup was made. A slash at the end: only directories.
+   */
+  readonly names?: readonly string[]
+  /** Whether names are the same in upper and lower case. Default: no. */
+  readonly ignoreCase?: boolean
+  readonly types?: readonly Entry['type'][]
+  /** Only files, of at least and at most so many bytes. */
+  readonly size?: { readonly min?: number; readonly max?: number }
+  /** Changed at this time or later, and before this time. */
+  readonly modified?: { readonly since?: Date; readonly before?: Date }
+}
+
+/** What {@link Store.find} and {@link Store.versions} take. */
+export interface FindOptions extends EntryFilter, SnapshotSelection {
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Is told of entries that cannot be read, by the path of the last of them, and the search goes on: where several snapshots share them, at
+   * least once. Absent: the search fails.
+   */
+  onLost?(lost: { readonly snapshot: Snapshot; readonly path: string; readonly error: unknown }): void
+}
+
+/** An entry that was found. */
+export interface FoundEntry {
+  readonly snapshot: Snapshot
+  readonly entry: SnapshotEntry
+}
+
+/** A content that an entry of a source has, or had: the bytes of a file, the target of a symlink. */
+export interface FileVersion {
+  readonly source: Pick<SnapshotSource, 'type' | 'origin' | 'root'>
+  /** As it is in the first of the snapshots; in others its metadata may be different. */
+  readonly entry: SnapshotEntry
+  /** The snapshots that have it, oldest first. */
+  readonly snapshots: readonly Snapshot[]
+}
+
 /** A snapshot: what its sources held at one time. Reading it verifies every id. */
 export interface Snapshot {
   /** 32 hexadecimal digits; any unambiguous prefix names it. */
@@ -497,6 +539,16 @@ export interface Store extends AsyncDisposable {
    * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS for a name
    */
   select(selection?: SnapshotSelection): Promise<readonly Snapshot[]>
+  /**
+   * Searches snapshots for entries, oldest snapshot first, and each in path order. What snapshots share is searched once.
+   * @throws TypeError, RangeError for a filter that is none; KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS
+   */
+  find(options?: FindOptions): AsyncIterable<FoundEntry>
+  /**
+   * Searches snapshots for entries, and gives each content they had once, with the snapshots that have it: when a file changed, and which
+   * versions there are. In the order of sources and paths, and of each path the oldest first. Throws as {@link Store.find}.
+   */
+  versions(options?: FindOptions): AsyncIterable<FileVersion>
   info(): Promise<StoreInfo>
   /**
    * Forgets snapshots, named as {@link Store.snapshot} takes them: they are no longer listed, and prune deletes what only they need. Until

@@ -4,8 +4,11 @@ import type {
   CheckOptions,
   EditOptions,
   EditResult,
+  FileVersion,
   Finding,
+  FindOptions,
   ForgetOptions,
+  FoundEntry,
   PruneOptions,
   PruneResult,
   Requests,
@@ -27,10 +30,18 @@ import { edit } from './edit/index.js'
 import { isKlosetError } from './errors.js'
 import { forget, forgottenRecords, prune, undelete } from './prune/index.js'
 import { restore } from './restore/index.js'
-import { type SnapshotContext, StoredSnapshot, selectSnapshot, selectSnapshots } from './snapshot/index.js'
+import {
+  find,
+  type SnapshotContext,
+  StoredSnapshot,
+  selectSnapshot,
+  selectSnapshots,
+  versions,
+} from './snapshot/index.js'
 import { storeInfo } from './store/info.js'
 import type { OpenedStore } from './store/opened.js'
 import { synchronize } from './sync/index.js'
+import type { FetchNode } from './tree/index.js'
 import { check } from './verify/index.js'
 
 /** What is behind an open store. @throws TypeError where it does not come from this library */
@@ -162,6 +173,14 @@ export class OpenStore implements Store {
     return prune(this.#store, options, this.#call(options.signal))
   }
 
+  async *find(options: FindOptions = {}): AsyncGenerator<FoundEntry> {
+    yield* find(...(await this.#searched(options)), options)
+  }
+
+  async *versions(options: FindOptions = {}): AsyncGenerator<FileVersion> {
+    yield* versions(...(await this.#searched(options)), options)
+  }
+
   async info(): Promise<StoreInfo> {
     return storeInfo(this.#store, this.#call(undefined))
   }
@@ -193,6 +212,19 @@ export class OpenStore implements Store {
       if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
       return newPlace
     }
+  }
+
+  /** The snapshots to search, and what reads their nodes. */
+  async #searched({ snapshots, where, signal }: FindOptions): Promise<[StoredSnapshot[], FetchNode]> {
+    const call = this.#call(signal)
+    await this.#store.log.refresh(call)
+    const wanted = selectSnapshots(this.#store.records, snapshots, where)
+    const blobs = await this.#store.blobs()
+    const fetch: FetchNode = (id) => {
+      call.signal.throwIfAborted()
+      return blobs.node(id, call)
+    }
+    return [wanted.map((record) => this.#view(record, call)), fetch]
   }
 
   #view(record: StoredSnapshot['record'], call: Call): StoredSnapshot {

@@ -34,7 +34,8 @@ export function modeText(entry: Pick<SnapshotEntry, 'type' | 'mode'>): string {
 
 const kinds = { file: '-', directory: 'd', symlink: 'l', fifo: 'p', socket: 's', block: 'b', character: 'c' } as const
 
-function sizeText(entry: SnapshotEntry): string {
+/** The size of a file, the numbers of a device, `-` for all else. */
+export function sizeText(entry: SnapshotEntry): string {
   if (entry.device) return `${entry.device.major}, ${entry.device.minor}`
   return entry.type === 'file' ? count(entry.contentSize ?? entry.size ?? 0) : '-'
 }

@@ -1,9 +1,9 @@
 import { toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
+import { IdMap } from '../index/id-map.js'
 import { recordLength, type Segment } from '../index/index.js'
 import { recordFrame } from '../index/record.js'
 import type { OpenedStore } from '../store/opened.js'
-import { IdMap } from './id-map.js'
 import { eachSegment, type PackFacts, type SegmentFacts, type Survey } from './survey.js'
 
 /** What follows from where else blobs are. */

@@ -1,9 +1,9 @@
 import { fromHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
+import { IdMap } from '../index/id-map.js'
 import type { LoggedSnapshot, LogState } from '../log/index.js'
 import type { BlobReader } from '../store/blobs.js'
 import { reach } from '../tree/reach.js'
-import { IdMap } from './id-map.js'
 
 /** How many nodes are read at once: on a distant storage most of the time is waiting. */
 export const markWidth: number = 16

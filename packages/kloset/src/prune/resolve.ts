@@ -1,12 +1,12 @@
 import { toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
+import { IdMap } from '../index/id-map.js'
 import type { Location } from '../index/index.js'
 import { changesIn, type Following, type Standing, standingOf } from '../log/index.js'
 import { readSegment } from '../store/load-index.js'
 import type { LoadedIndex, OpenedStore } from '../store/opened.js'
 import { reach } from '../tree/reach.js'
-import { IdMap } from './id-map.js'
 import { markWidth } from './mark.js'
 
 /** Where everything that trees need is. */

@@ -1,12 +1,12 @@
 import { toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
+import type { IdMap } from '../index/id-map.js'
 import type { Segment } from '../index/index.js'
 import { decodeSegment, recordLength } from '../index/index.js'
 import { recordFrame, recordSize } from '../index/record.js'
 import type { PackClass } from '../pack/index.js'
 import { SegmentReader } from '../store/load-index.js'
 import type { OpenedStore } from '../store/opened.js'
-import type { IdMap } from './id-map.js'
 
 /** What is known of a pack that the log's index names. */
 export interface PackFacts {

@@ -26,6 +26,7 @@ export {
   totalsUnder,
 } from '../tree/index.js'
 export { StoredFile } from './content.js'
+export { find, versions } from './find.js'
 export { below, type Place, placeOf, placesOf } from './places.js'
 export { matches, selectSnapshot, selectSnapshots } from './select.js'
 export { type SnapshotContext, StoredSnapshot, treeOf } from './view.js'

@@ -108,7 +108,7 @@ export class StoredSnapshot implements Snapshot {
     const cursor = new TreeCursor(treeOf(place), fetch)
     await cursor.seek(key)
     for (await cursor.advance(); !cursor.done && isBelow(cursor.key, key); await cursor.skipSubtree()) {
-      yield entryView(storedAt(place, cursor))
+      yield entryViewAt(place, cursor)
     }
   }
 
@@ -217,8 +217,8 @@ export class StoredSnapshot implements Snapshot {
 
   async *#diffPlace(before: Place, after: Place): AsyncGenerator<Difference> {
     for await (const change of diff(treeOf(before), treeOf(after), await this.#fetch())) {
-      const old = change.before === undefined ? undefined : entryView(storedAt(before, change.before))
-      const now = change.after === undefined ? undefined : entryView(storedAt(after, change.after))
+      const old = change.before === undefined ? undefined : entryViewAt(before, change.before)
+      const now = change.after === undefined ? undefined : entryViewAt(after, change.after)
       yield { change: change.kind, path: (now ?? old)!.path, before: old, after: now }
     }
   }
@@ -254,6 +254,11 @@ export class StoredSnapshot implements Snapshot {
 /** The id of a place's tree. */
 export function treeOf(place: Place): Bytes {
   return fromHex(place.source.tree)
+}
+
+/** An entry of a place's tree as the public API shows it. */
+export function entryViewAt(place: Place, raw: RawEntry): SnapshotEntry {
+  return entryView(storedAt(place, raw))
 }
 
 function storedAt(place: Place, raw: RawEntry): StoredEntry {

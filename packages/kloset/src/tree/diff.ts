@@ -11,8 +11,9 @@ import {
   openNode,
   rootReference,
 } from './reference.js'
+import { decodeStat, entryTypes } from './stat.js'
 
-/** One difference between two trees: `changed` where type or content differ, `metadata` where only the rest of the stat does. */
+/** One difference between two trees: `metadata` where what is in the entry is the same (see {@link sameContent}), and the rest of its stat is not. */
 export type TreeChange =
   | { readonly kind: 'added'; readonly before: undefined; readonly after: RawEntry }
   | { readonly kind: 'removed'; readonly before: RawEntry; readonly after: undefined }
@@ -53,6 +54,22 @@ export async function* diff(
     }
   }
 }
+
+/** Whether two entries are the same kind of thing with the same in it: a file's bytes, a symlink's target, a device's numbers. */
+export function sameContent(a: RawEntry, b: RawEntry): boolean {
+  // A stat starts with the type.
+  if (a.stat[0] !== b.stat[0] || !equalBytes(a.content, b.content)) return false
+  if (a.stat[0] === file || a.stat[0] === directory || equalBytes(a.stat, b.stat)) return true
+  const [one, other] = [decodeStat(a.stat), decodeStat(b.stat)]
+  return (
+    one.target === other.target &&
+    one.device?.major === other.device?.major &&
+    one.device?.minor === other.device?.minor
+  )
+}
+
+const file = entryTypes.indexOf('file')
+const directory = entryTypes.indexOf('directory')
 
 // How many leaves are fetched before they are entered.
 const mostAhead = 4
@@ -164,9 +181,6 @@ function removed(place: EntryPlace): TreeChange {
 function changed(a: EntryPlace, b: EntryPlace): TreeChange | undefined {
   const before = rawEntry(a.leaf, a.index)
   const after = rawEntry(b.leaf, b.index)
-  const sameContent = equalBytes(before.content, after.content)
-  if (sameContent && equalBytes(before.stat, after.stat)) return undefined
-  // A stat starts with the type.
-  const kind = sameContent && before.stat[0] === after.stat[0] ? 'metadata' : 'changed'
-  return { kind, before, after }
+  if (equalBytes(before.content, after.content) && equalBytes(before.stat, after.stat)) return undefined
+  return { kind: sameContent(before, after) ? 'metadata' : 'changed', before, after }
 }

@@ -9,7 +9,7 @@ export {
   writeContent,
 } from './content.js'
 export { entriesUnder, type LeafRange, TreeCursor, type TreeCursorOptions } from './cursor.js'
-export { diff, type TreeChange } from './diff.js'
+export { diff, sameContent, type TreeChange } from './diff.js'
 export { decodeEntry, type StoredEntry } from './entry.js'
 export type { Extent, PlacedExtent } from './extent.js'
 export { lookup, type RawEntry, rawEntry, totalsUnder } from './find.js'
@@ -25,10 +25,20 @@ export {
   childId,
   childReference,
   type FetchNode,
+  fetchAhead,
   loadNode,
   type NodeReference,
   openNode,
   rootReference,
 } from './reference.js'
-export { decodeStat, type EntryError, encodeStat, hasError, hasXattrs, type Stat, writeStat } from './stat.js'
+export {
+  decodeStat,
+  type EntryError,
+  encodeStat,
+  entryTypes,
+  hasError,
+  hasXattrs,
+  type Stat,
+  writeStat,
+} from './stat.js'
 export { addTotals, noTotals, type Totals } from './totals.js'

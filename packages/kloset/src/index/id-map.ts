@@ -1,4 +1,4 @@
-import { wordAt } from '../index/words.js'
+import { wordAt } from './words.js'
 
 /**
  * A map from ids to numbers other than 0, in one typed array. `exact` ones compare whole ids. Others compare 64 bits, which takes a third

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toHex } from '../../src/bytes/index.js'
-import { IdMap } from '../../src/prune/id-map.js'
-import { numbers } from '../index/helpers.js'
+import { IdMap } from '../../src/index/id-map.js'
+import { numbers } from './helpers.js'
 
 /** Ids of which many start alike, as hashes do not. */
 const anyId = fc
