@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import { mkdirSync, realpathSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import {
   type Call,
@@ -11,7 +11,8 @@ import {
 } from 'kloset/connector'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { acceptsName, Folders } from './folders.js'
-import { finishFolder, makeEntry, makeLink } from './making.js'
+import type { SystemPath } from './local.js'
+import { finishEntry, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
 import { native } from './native.js'
 import { createOutput } from './output.js'
@@ -95,18 +96,17 @@ class FsDestination implements Destination {
     makeLink(this.#folders, path, to)
   }
 
-  async finish(directory: Entry, { signal }: Call): Promise<void> {
+  async finish(entry: Entry, { signal }: Call): Promise<void> {
     signal.throwIfAborted()
-    finishFolder(this.#folders, directory)
+    finishEntry(this.#folders, entry)
   }
 
-  /** A folder is removed with all it holds. What is absent is fine. */
   async remove(paths: readonly string[], { signal }: Call): Promise<void> {
     for (const path of paths) {
       signal.throwIfAborted()
       try {
         const place = this.#folders.find(path)
-        if (place !== undefined) removeAll(place)
+        if (place !== undefined) remove(place, path)
       } catch (error) {
         throw fsError(error, 'remove', path)
       }
@@ -137,14 +137,28 @@ function kept(): Kept[] {
   return [...always, ...(givesOwners() ? (['owner'] as const) : []), ...(native() ? (['special'] as const) : [])]
 }
 
-function removeAll(path: string | Buffer): void {
+function remove(place: SystemPath, path: string): void {
   try {
-    unlinkSync(path)
+    unlinkSync(place)
   } catch (error) {
     if (isAbsent(error)) return
     // What Linux answers for a folder, and what others do.
     if (systemCode(error) !== 'EISDIR' && systemCode(error) !== 'EPERM') throw error
-    rmSync(path, { recursive: true, force: true })
+    removeFolder(place, path)
+  }
+}
+
+function removeFolder(place: SystemPath, path: string): void {
+  try {
+    rmdirSync(place)
+  } catch (cause) {
+    // EEXIST is how some systems say it.
+    if (systemCode(cause) !== 'ENOTEMPTY' && systemCode(cause) !== 'EEXIST') throw cause
+    throw new KlosetError('KLOSET_EXISTS', `${path} is not empty, so it was not removed`, {
+      context: { path },
+      hint: 'Something was put into it meanwhile, or something in it could not be removed.',
+      cause,
+    })
   }
 }
 

@@ -4,7 +4,7 @@ import { deviceNumber } from './entries.js'
 import { fsError, systemCode } from './errors.js'
 import type { Folders } from './folders.js'
 import { hasEscapes, type SystemPath } from './local.js'
-import { type Failed, failureOf, setFolderMetadata, setMetadataOf } from './metadata.js'
+import { type Failed, failureOf, setFileMetadata, setFolderMetadata, setMetadataOf } from './metadata.js'
 import { native } from './native.js'
 import { beside, discard } from './output.js'
 import { nextTemporaryName } from './temporary.js'
@@ -30,13 +30,18 @@ export function makeEntry(folders: Folders, entry: Entry): void {
   if (failed) throw fsError(failed.error, 'set the owner, mode and times of', entry.path)
 }
 
-/** Gives a folder its owner, mode and times: what is made in it afterwards would change them. */
-export function finishFolder(folders: Folders, folder: Entry): void {
+/**
+ * Gives what is there its owner, mode and times: a folder after it was filled, since that changes them, or a file whose content is right
+ * already.
+ */
+export function finishEntry(folders: Folders, entry: Entry): void {
   try {
-    const path = folder.path === '' ? folders.root : folders.find(folder.path)
-    if (path !== undefined) setFolderMetadata(path, folder)
+    const path = entry.path === '' ? folders.root : folders.find(entry.path)
+    if (path === undefined) return
+    if (entry.type === 'directory') setFolderMetadata(path, entry)
+    else setFileMetadata(path, entry)
   } catch (error) {
-    throw fsError(error, 'set the mode and times of', folder.path)
+    throw fsError(error, 'set the owner, mode and times of', entry.path)
   }
 }
 

@@ -4,14 +4,18 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   futimesSync,
   lchownSync,
+  lstatSync,
   lutimesSync,
   openSync,
 } from 'node:fs'
 import type { Entry } from 'kloset/connector'
+import { systemCode } from './errors.js'
 import type { SystemPath } from './local.js'
 import { native } from './native.js'
+import { forReading, replaced } from './reading.js'
 
 /** Whether owners can be given: only root may. */
 export function givesOwners(): boolean {
@@ -73,6 +77,25 @@ export function setFolderMetadata(path: SystemPath, folder: Entry): void {
   const file = openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0))
   try {
     setMetadata(file, folder)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** As {@link setMetadata} for the file at `path`, which must be one. */
+export function setFileMetadata(path: SystemPath, entry: Entry): void {
+  let file: number
+  try {
+    file = openSync(path, forReading)
+  } catch (error) {
+    // Its owner may change what he may not read. He cannot be led by a link to what is another's, as root could be.
+    if (systemCode(error) !== 'EACCES' || !lstatSync(path).isFile()) throw error
+    setMetadataOf(path, entry)
+    return
+  }
+  try {
+    if (!fstatSync(file).isFile()) throw replaced(path)
+    setMetadata(file, entry)
   } finally {
     closeSync(file)
   }

@@ -115,7 +115,8 @@ function openQuietly(path: SystemPath, owner: number | undefined): number {
   }
 }
 
-function replaced(path: SystemPath): KlosetError {
+/** The error for what is no longer a file. */
+export function replaced(path: SystemPath): KlosetError {
   return new KlosetError('KLOSET_FILE_CHANGED', `${shown(path)} is no longer the file it was when it was scanned`, {
     hint: 'Back it up again.',
     context: { path: shown(path) },

@@ -2,7 +2,7 @@ import type { WorkerModule, WorkerSide } from 'kloset/connector'
 
 import { Folders } from './folders.js'
 import { Listed } from './listed.js'
-import { finishFolder, makeEntry } from './making.js'
+import { finishEntry, makeEntry } from './making.js'
 import { createOutput } from './output.js'
 import { openFile } from './reading.js'
 import type { SourceRoot } from './roots.js'
@@ -38,6 +38,6 @@ function destinationSide(root: string): WorkerSide {
   return {
     create: (entry, handle) => createOutput(folders, entry, handle),
     make: (entry) => makeEntry(folders, entry),
-    finish: (folder) => finishFolder(folders, folder),
+    finish: (entry) => finishEntry(folders, entry),
   }
 }

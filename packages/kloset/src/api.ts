@@ -41,6 +41,7 @@ export interface Notice {
     | 'cache-unusable'
     | 'memory-unusable'
     | 'other-store'
+    | 'not-deleted'
   readonly message: string
 }
 
@@ -185,21 +186,50 @@ export interface BackupResult {
   readonly duration: number
 }
 
-/** What to do where the target already has something. */
-export type Overwrite = 'always' | 'if-changed' | 'if-newer' | 'never'
+/**
+ * What to do where the target already has something.
+ *
+ * - `always`: everything is written again.
+ * - `if-changed`: what has another type, size, time, link target or device is written; of a file whose content seems right, mode and owner
+ *   are set where they differ. Goes on with an interrupted restore.
+ * - `if-different`: as before, but files of the same size are read and compared, whatever their times.
+ * - `if-newer`: what is newer in the snapshot is written.
+ * - `never`: what is there stays, and directories keep their modes and times.
+ */
+export type Overwrite = 'always' | 'if-changed' | 'if-different' | 'if-newer' | 'never'
 
-/** Happens during a restore. */
+/**
+ * Happens during a restore, entry by entry: `restored`; `metadata`, only its mode, owner and times were set; `skipped`, left as it was; or
+ * `deleted`.
+ */
 export type RestoreEvent =
   | Notice
-  | { readonly type: 'restored' | 'skipped'; readonly path: string }
+  | { readonly type: 'restored' | 'metadata' | 'skipped' | 'deleted'; readonly path: string }
   | ({ readonly type: 'failed' } & FailedEntry)
 
 /** What a restore takes. */
 export interface RestoreOptions extends Run<RestoreEvent> {
   /** Only what is at or below this path of the snapshot; a file, or a directory whose contents go into the target. */
   readonly path?: string
-  /** Needed where the target is not empty: without it nothing is written there (KLOSET_EXISTS). */
+  /** So many leading segments their paths lose, as `tar --strip-components` does it; what has no more than these is left out. Default 0. */
+  readonly stripComponents?: number
+  /**
+   * Needed where the target is not empty: without it nothing is written there (KLOSET_EXISTS). Default with `delete`: `if-changed`.
+   */
   readonly overwrite?: Overwrite
+  /**
+   * Makes the target equal to the snapshot: what it has and the snapshot has not is deleted, once everything else is restored without a
+   * single failure. Left alone are what `patterns` do not take, and mounted file systems of which the snapshot has nothing. Symbolic
+   * links are not followed.
+   */
+  readonly delete?: boolean
+  /** Told before anything is written what `delete` will delete; what it throws ends the restore. Not called in a dry run. */
+  onDelete?(planned: PlannedDeletions): void | Promise<void>
+  /**
+   * Afterwards reads back everything that was written or taken for right, and compares it with the snapshot: bytes, types, link targets,
+   * and the metadata that the destination keeps. What is not the same is among the failed (KLOSET_RESTORE_DIFFERS). Not in a dry run.
+   */
+  readonly verify?: boolean
   readonly dryRun?: boolean
   /** Also tell each entry as an event: costs time. */
   readonly entries?: boolean
@@ -216,7 +246,25 @@ export interface RestoreResult {
   readonly totals: Totals
   /** Files left as they were, by the overwrite policy. */
   readonly skipped: number
+  /** Files whose content was right, and whose mode, owner or times were set; not among the totals. */
+  readonly mended: number
+  /** Entries that were deleted. */
+  readonly deleted: number
+  /** What was read back and found right; undefined without `verify`. */
+  readonly verified: Pick<Totals, 'files' | 'directories' | 'others' | 'bytes'> | undefined
   readonly duration: number
+}
+
+/** What a restore is about to delete. */
+export interface PlannedDeletions {
+  readonly files: number
+  readonly directories: number
+  /** Symbolic links, devices and the like. */
+  readonly others: number
+  /** Bytes of the files. */
+  readonly bytes: number
+  /** The paths below the target, in path order. */
+  readonly paths: readonly string[]
 }
 
 /** One thing that is wrong with a store, as data. */

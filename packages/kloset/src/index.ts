@@ -25,6 +25,7 @@ export type {
   OpenOptions,
   Overwrite,
   PackCount,
+  PlannedDeletions,
   PruneOptions,
   PruneResult,
   Requests,

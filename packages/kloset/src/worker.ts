@@ -3,6 +3,7 @@ import type { BackupInit } from './backup/messages.js'
 import { createScanJob, type ScanInit } from './backup/scan-job.js'
 import type { WorkerSide } from './connector/index.js'
 import { createSortJob, type SortInit } from './index/index.js'
+import { createCompareJob } from './restore/compare-job.js'
 import { createRestoreJob } from './restore/job.js'
 import type { RestoreInit } from './restore/messages.js'
 import type { JobFactory } from './runtime/jobs.js'
@@ -19,6 +20,8 @@ export const createJob: JobFactory = async (kind, init) => {
       return createBackupJob(init as BackupInit, load)
     case 'restore':
       return createRestoreJob(init as RestoreInit, load)
+    case 'compare':
+      return createCompareJob(init as RestoreInit, load)
     case 'scan':
       return createScanJob(init as ScanInit, load)
     case 'sort':

@@ -305,8 +305,12 @@ export interface Destination {
   write(entry: Entry, content: Content, how: Call): Promise<void>
   /** Makes `path` a hard link to `to`, a file this run wrote. */
   link?(path: string, to: string, how: Call): Promise<void>
-  /** Sets a directory's times and mode, after its children are done. */
-  finish?(directory: Entry, how: Call): Promise<void>
+  /** Sets owner, mode and times: of a directory after its children are done, or of a file whose content is right already. */
+  finish?(entry: Entry, how: Call): Promise<void>
+  /**
+   * Removes files, links, devices and empty directories, in this order; what is absent is fine, and links are not followed.
+   * @throws KLOSET_EXISTS for a directory that is not empty: nothing goes that was not named.
+   */
   remove?(paths: readonly string[], how: Call): Promise<void>
   rename?(from: string, to: string, how: Call): Promise<void>
   /** Copies on the other side without moving bytes; false: send them. */
@@ -360,5 +364,5 @@ export interface WorkerSide {
   /** As {@link Destination.create}. */
   make?(entry: Entry): void
   /** As {@link Destination.finish}. */
-  finish?(directory: Entry): void
+  finish?(entry: Entry): void
 }

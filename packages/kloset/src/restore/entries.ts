@@ -1,16 +1,9 @@
-import { checkPath, type Destination, pathFromBytes, pathToBytes } from '../connector/index.js'
+import { type Destination, pathToBytes } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
-import { below, type StoredSnapshot } from '../snapshot/index.js'
-import {
-  contentLength,
-  decodeContent,
-  decodeStat,
-  encodeStat,
-  type RawEntry,
-  type Stat,
-  type StoredContent,
-} from '../tree/index.js'
+import type { StoredSnapshot } from '../snapshot/index.js'
+import { contentLength, decodeContent, decodeStat, encodeStat, type Stat, type StoredContent } from '../tree/index.js'
 import { Names } from './names.js'
+import { type Found, isFolder, type Selection, selected } from './selected.js'
 
 /** An entry to restore: where it goes below the target, and what it is. */
 export interface Target {
@@ -29,40 +22,34 @@ export interface Refused {
 }
 
 /**
- * The entries at and below a path of a snapshot, in path order and with the paths they get below the target. A snapshot is not trusted:
+ * The entries of a snapshot that are restored, in path order and with the paths they get below the target. A snapshot is not trusted:
  * what could lead out of the target is refused, and so is what lies below something that is not a directory, and what the destination
  * has no name of its own for.
  */
 export async function* targetsOf(
   snapshot: StoredSnapshot,
-  path: string,
+  selection: Selection,
   names: Destination['capabilities']['names'],
 ): AsyncGenerator<Target | Refused> {
-  // The whole of a snapshot is a directory also where the leaf that says so is damaged.
-  const base = path === '' ? { type: 'directory' } : await snapshot.stored(path)
-  // A directory's contents go straight into the target, a file under its name.
-  const strip = base.type === 'directory' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')))
   const parents = new Parents(names)
-  if (base.type !== 'directory') yield* parents.missing('')
-  for await (const { place, entries, lost } of snapshot.readableUnder(path)) {
+  if (!(await isFolder(snapshot, selection.path))) yield* parents.missing('')
+  for await (const { lost, found } of selected(snapshot, selection)) {
     if (lost !== undefined) yield lost
-    for (const raw of entries) {
+    for (const each of found) {
       try {
-        const inside = checkPath(pathFromBytes(raw.key))
-        const full = below(place.at, inside)
-        const relative = strip === '' ? full : full.slice(strip.length + 1)
-        yield* parents.missing(relative)
-        const target = targetOf(raw, relative, relative === inside ? raw.key : pathToBytes(relative))
+        if ('error' in each) throw each.error
+        yield* parents.missing(each.relative)
+        const target = targetOf(each)
         parents.enter(target)
         yield target
       } catch (error) {
-        yield { path: below(place.at, pathFromBytes(raw.key)), error }
+        yield { path: each.path, error }
       }
     }
   }
 }
 
-function targetOf(raw: RawEntry, path: string, key: Uint8Array): Target {
+function targetOf({ raw, key, relative: path }: Found): Target {
   const stat = decodeStat(raw.stat)
   // Only files have content, whatever the snapshot says.
   const content: StoredContent = stat.type === 'file' ? decodeContent(raw.content) : { form: 'none' }
@@ -115,7 +102,8 @@ class Parents {
   }
 }
 
-function isBelow(path: string, folder: string): boolean {
+/** Whether a path is in a folder, at whatever depth. */
+export function isBelow(path: string, folder: string): boolean {
   if (path === folder) return false
   return folder === '' || (path.startsWith(folder) && path[folder.length] === '/')
 }

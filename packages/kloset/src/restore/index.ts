@@ -1,17 +1,19 @@
-import pLimit from 'p-limit'
-import type { RestoreOptions, RestoreResult } from '../api.js'
+import type { Overwrite, PlannedDeletions, RestoreOptions, RestoreResult } from '../api.js'
 import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
-import { nextTurn } from '../runtime/system.js'
-import { StoredFile, type StoredSnapshot } from '../snapshot/index.js'
+import type { StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
+import { entriesOf } from './current.js'
+import { type Deletions, planDeletions } from './deletions.js'
 import { type Refused, type Target, targetsOf } from './entries.js'
-import { HardLinks } from './links.js'
-import { type Existing, lookAtTarget } from './overwrite.js'
+import { Overwriting } from './overwrite.js'
+import { cannotReadBack, readBack } from './read-back.js'
 import { RestoreReport } from './report.js'
-import { WorkerRestore } from './workers.js'
+import { Restoring } from './restoring.js'
+import { isFolder, type Selection } from './selected.js'
+import { writerFor } from './writers.js'
 
-/** Restores a snapshot, or what is at and below a path of it. Every chunk is verified before it is written. */
+/** Restores a snapshot, or a part of it. Every chunk is verified before it is written. */
 export async function restore(
   store: OpenedStore,
   snapshot: StoredSnapshot,
@@ -20,158 +22,136 @@ export async function restore(
   call: Call,
 ): Promise<RestoreResult> {
   const report = new RestoreReport(options, destination)
-  const path = options.path ?? ''
   let complete = false
   try {
-    const existing = await lookAtTarget(destination, options.overwrite, call)
-    try {
-      report.total = await expected(snapshot, path)
-      const writer = await writerFor(store, destination, options, report, call)
-      try {
-        const links = options.dryRun === true ? undefined : new HardLinks(destination, report, call)
-        const targets = targetsOf(snapshot, path, destination.capabilities.names)
-        await writeAll(targets, existing, writer, links, report, call)
-      } finally {
-        await writer.close()
-      }
-    } finally {
-      await existing.close()
-    }
+    checkOptions(options)
+    await new Run(store, snapshot, destination, options, report, call).restore()
     complete = report.failedCount === 0
   } finally {
     await destination.close({ complete })
   }
   report.phase = 'done'
   report.tell(true)
-  const { failed, failedCount, leftOut, totals, skipped, elapsed } = report
-  return { failed, failedCount, leftOut, totals, skipped, duration: elapsed }
+  const { failed, failedCount, leftOut, totals, skipped, mended, deleted, elapsed } = report
+  const verified = options.verify === true ? report.verified : undefined
+  return { failed, failedCount, leftOut, totals, skipped, mended, deleted, verified, duration: elapsed }
 }
 
-async function writeAll(
-  items: AsyncIterable<Target | Refused>,
-  existing: Existing,
-  writer: Writer,
-  links: HardLinks | undefined,
-  report: RestoreReport,
-  call: Call,
-): Promise<void> {
-  let blocked: string | undefined
-  let count = 0
-  for await (const item of items) {
-    // Planning is faster than writing, and all on this thread: what is planned already must not wait for the rest.
-    if (++count % turnEvery === 0) await nextTurn()
-    call.signal.throwIfAborted()
-    if ('error' in item) report.fail(item.path, item.error)
-    else if (blocked !== undefined && item.path.startsWith(`${blocked}/`))
-      report.fail(item.path, inTheWay(item, blocked))
-    else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
-    else if (!report.takes(item.stat)) continue
-    else if (await existing.keeps(item)) {
-      report.skip(item.path)
-      if (item.stat.type === 'directory') blocked = item.path
-    } else if (links?.takes(item) !== true) await writer.add(item)
-  }
-  await writer.flush()
-  await links?.make((target) => writer.add(target))
-  await writer.finish()
+function checkOptions({ stripComponents = 0, verify, dryRun }: RestoreOptions): void {
+  if (!Number.isSafeInteger(stripComponents) || stripComponents < 0)
+    throw new RangeError('a number of path segments to strip is a whole number, at least 0')
+  if (verify === true && dryRun === true) throw new TypeError('a dry run writes nothing that could be verified')
 }
 
-/** After how many entries the event loop has a turn. */
-const turnEvery = 256
-
-/** What takes entries, in path order. */
-interface Writer {
-  add(target: Target): Promise<void>
-  /** Resolves when everything added is written. */
-  flush(): Promise<void>
-  /** Ends what is left, then gives directories their times. */
-  finish(): Promise<void>
-  close(): Promise<void>
-}
-
-async function writerFor(
-  store: OpenedStore,
-  destination: Destination,
-  options: RestoreOptions,
-  report: RestoreReport,
-  call: Call,
-): Promise<Writer> {
-  if (options.dryRun === true) return new CountingWriter(report)
-  const plain = new PlainWriter(store, destination, report, call)
-  if (destination.worker === undefined) return plain
-  return WorkerRestore.start(store, destination.worker, report, call, (target) => plain.write(target))
-}
-
-/** Writes nothing. */
-class CountingWriter implements Writer {
-  readonly #report: RestoreReport
-
-  constructor(report: RestoreReport) {
-    this.#report = report
-  }
-
-  async add({ path, stat }: Target): Promise<void> {
-    this.#report.done(path, stat)
-  }
-
-  async flush(): Promise<void> {}
-
-  async finish(): Promise<void> {}
-
-  async close(): Promise<void> {}
-}
-
-/** Writes through the destination's own methods: for those without a worker module. */
-class PlainWriter implements Writer {
+/** One restore, step by step. */
+class Run {
   readonly #store: OpenedStore
+  readonly #snapshot: StoredSnapshot
   readonly #destination: Destination
+  readonly #options: RestoreOptions
   readonly #report: RestoreReport
   readonly #call: Call
-  readonly #limit: ReturnType<typeof pLimit>
-  readonly #under = new Set<Promise<void>>()
-  readonly #directories: Target[] = []
 
-  constructor(store: OpenedStore, destination: Destination, report: RestoreReport, call: Call) {
+  constructor(
+    store: OpenedStore,
+    snapshot: StoredSnapshot,
+    destination: Destination,
+    options: RestoreOptions,
+    report: RestoreReport,
+    call: Call,
+  ) {
     this.#store = store
+    this.#snapshot = snapshot
     this.#destination = destination
+    this.#options = options
     this.#report = report
     this.#call = call
-    this.#limit = pLimit(Math.max(1, destination.capabilities.concurrency))
   }
 
-  async add(target: Target): Promise<void> {
-    const { stat } = target
-    if (stat.type === 'directory') this.#directories.push(target)
-    if (stat.type !== 'file') {
-      // Where this fails, what lies below fails too, each with its own reason.
-      await this.#tell(target, () => this.#destination.create({ ...stat, path: target.path }, this.#call))
-      return
+  async restore(): Promise<void> {
+    const { dryRun, verify } = this.#options
+    const report = this.#report
+    if (verify === true && this.#destination.current === undefined) throw cannotReadBack()
+    const overwrite = await this.#policy()
+    const overwriting = new Overwriting(overwrite ?? 'always', this.#destination)
+    const deletions = await this.#plan(overwriting)
+    if (deletions !== undefined && dryRun !== true) await this.#options.onDelete?.(plannedOf(deletions))
+    report.total = await this.#expected()
+    await this.#write(overwrite, overwriting, deletions)
+    if (verify !== true) return
+    report.phase = 'check'
+    await readBack(this.#store, this.#targets(), this.#destination, { overwriting, report }, this.#call)
+  }
+
+  /**
+   * What to do with what is there; undefined where nothing is. Writing into something that is not empty needs a policy that says so.
+   * @throws KLOSET_EXISTS
+   */
+  async #policy(): Promise<Overwrite | undefined> {
+    const { overwrite, delete: deletes } = this.#options
+    const { current } = this.#destination
+    if (overwrite !== undefined || deletes === true) return overwrite ?? 'if-changed'
+    if (current === undefined) return undefined
+    for await (const { path } of entriesOf(current, this.#call)) if (path !== '') throw notEmpty(path)
+    return undefined
+  }
+
+  async #plan(overwriting: Overwriting): Promise<Deletions | undefined> {
+    if (this.#options.delete !== true) return undefined
+    const { path, strip, patterns } = this.#selection()
+    if (!(await isFolder(this.#snapshot, path))) throw needsFolder(path)
+    if (strip > 0 && patterns !== undefined)
+      throw new TypeError('with `delete`, `patterns` and `stripComponents` cannot be given together')
+    const plan = await planDeletions(this.#targets(), this.#destination, { overwriting, patterns }, this.#call)
+    for (const mount of plan?.mounts ?? [])
+      this.#notDeleted(
+        `${mount} is another file system, of which the snapshot has nothing: what is in it was left alone`,
+      )
+    return plan
+  }
+
+  async #write(
+    overwrite: Overwrite | undefined,
+    overwriting: Overwriting,
+    deletions: Deletions | undefined,
+  ): Promise<void> {
+    const writer = await writerFor(this.#store, this.#destination, this.#options, this.#report, this.#call)
+    const restoring = new Restoring({
+      store: this.#store,
+      destination: this.#destination,
+      overwriting: this.#looks(overwrite) ? overwriting : undefined,
+      clears: deletions?.clears,
+      dryRun: this.#options.dryRun === true,
+      writer,
+      report: this.#report,
+      call: this.#call,
+    })
+    try {
+      await restoring.write(this.#targets())
+      const failures = this.#report.failedCount
+      if (failures === 0 && deletions !== undefined) await this.#delete(deletions)
+      else if (this.#options.delete === true)
+        this.#notDeleted(`nothing was deleted, because ${failures} entries could not be restored`)
+      await restoring.finish()
+    } finally {
+      await restoring.close()
+      await writer.close()
     }
-    const work = this.#limit(() => this.#tell(target, () => this.write(target)))
-    const tracked = work.finally(() => this.#under.delete(tracked))
-    // Thrown by whoever waits; when nobody does any more it must not count as unhandled.
-    tracked.catch(() => undefined)
-    this.#under.add(tracked)
-    if (this.#limit.pendingCount > 64) await Promise.race(this.#under)
   }
 
-  /** Writes one file. */
-  async write({ path, stat, content }: Target): Promise<void> {
-    const file = new StoredFile(content, await this.#store.blobs(), this.#call)
-    await this.#destination.write({ ...stat, path }, file, this.#call)
+  /** Whether what is there makes a difference; a dry run has to tell also what could not be overwritten. */
+  #looks(overwrite: Overwrite | undefined): boolean {
+    if (this.#destination.current === undefined || overwrite === undefined) return false
+    return overwrite !== 'always' || this.#options.dryRun === true || this.#options.delete === true
   }
 
-  async flush(): Promise<void> {
-    await Promise.all(this.#under)
-  }
-
-  async finish(): Promise<void> {
-    await this.flush()
-    this.#call.signal.throwIfAborted()
-    if (this.#destination.finish === undefined) return
-    for (const { path, stat } of this.#directories.reverse()) {
+  /** What is in a directory goes before it. */
+  async #delete({ entries }: Deletions): Promise<void> {
+    for (const { path } of entries.toReversed()) {
+      this.#call.signal.throwIfAborted()
       try {
-        await this.#destination.finish({ ...stat, path }, this.#call)
+        if (this.#options.dryRun !== true) await this.#destination.remove!([path], this.#call)
+        this.#report.delete(path)
       } catch (error) {
         this.#call.signal.throwIfAborted()
         this.#report.fail(path, error)
@@ -179,36 +159,48 @@ class PlainWriter implements Writer {
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#under)
+  #notDeleted(message: string): void {
+    this.#report.event({ type: 'notice', code: 'not-deleted', message })
   }
 
-  async #tell({ path, stat }: Target, act: () => Promise<void>): Promise<void> {
-    try {
-      await act()
-      this.#report.done(path, stat)
-    } catch (error) {
-      this.#call.signal.throwIfAborted()
-      this.#report.fail(path, error)
-    }
+  #targets(): AsyncGenerator<Target | Refused> {
+    return targetsOf(this.#snapshot, this.#selection(), this.#destination.capabilities.names)
+  }
+
+  #selection(): Selection {
+    const { path = '', stripComponents = 0 } = this.#options
+    return { path, strip: stripComponents, patterns: undefined }
+  }
+
+  async #expected(): Promise<RestoreReport['total']> {
+    const { files, directories, others, bytes } = await this.#snapshot.totalsOf(this.#options.path ?? '')
+    return { entries: files + directories + others, bytes }
   }
 }
 
-async function expected(snapshot: StoredSnapshot, path: string): Promise<RestoreReport['total']> {
-  const { files, directories, others, bytes } = await snapshot.totalsOf(path)
-  return { entries: files + directories + others, bytes }
+function plannedOf({ entries }: Deletions): PlannedDeletions {
+  const planned = { files: 0, directories: 0, others: 0, bytes: 0 }
+  for (const { type, size } of entries) {
+    if (type === 'file') planned.files++
+    else if (type === 'directory') planned.directories++
+    else planned.others++
+    planned.bytes += type === 'file' ? (size ?? 0) : 0
+  }
+  return { ...planned, paths: entries.map(({ path }) => path) }
 }
 
-function neverStored({ path, stat }: Target): KlosetError {
-  return new KlosetError('KLOSET_PATH_NOT_FOUND', 'it could not be read when the backup was made', {
+function notEmpty(path: string): KlosetError {
+  return new KlosetError('KLOSET_EXISTS', 'the target is not empty', {
     context: { path },
-    hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,
+    hint:
+      'If a restore into it was interrupted, --overwrite if-changed goes on from there. Else restore into an empty folder, or say what to do ' +
+      'with files that are there: --overwrite always, if-changed, if-different, if-newer or never.',
   })
 }
 
-function inTheWay({ path }: Target, blocked: string): KlosetError {
-  return new KlosetError('KLOSET_EXISTS', `${blocked} is there already and is not a directory`, {
+function needsFolder(path: string): KlosetError {
+  return new KlosetError('KLOSET_UNSUPPORTED', `${path} is not a folder, so no target can be made equal to it`, {
     context: { path },
-    hint: 'It was left as it is, as the overwrite policy says, so nothing could be restored below it.',
+    hint: 'Leave out --delete, or restore the folder that it is in.',
   })
 }

@@ -9,6 +9,7 @@ import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 import type { Job, JobReply, PostedError } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
 import type { FramesMessage, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
+import { isZero } from './zeros.js'
 
 /** Makes the part of a restore that runs in each worker. `load` imports the destination's worker module. */
 export async function createRestoreJob(
@@ -149,7 +150,7 @@ class FrameWriting {
     const heap = this.#kernels.heap()
     if (!equalBytes(heap.subarray(id, id + 32), this.#id(i))) throw this.#wrong(i)
     this.#verified = i
-    this.#zeros = isZero(heap, at, length)
+    this.#zeros = length >= blockSize && isZero(heap, at, length)
   }
 
   #isSameChunk(a: number, b: number): boolean {
@@ -192,19 +193,6 @@ const pieceLength = 5
 
 // Few file systems have smaller holes.
 const blockSize = 4096
-
-/** Whether there are only zeros, and enough of them that file systems can do without. */
-function isZero(bytes: Uint8Array, at: number, length: number): boolean {
-  if (length < blockSize) return false
-  const end = at + length
-  // By words as far as they lie on their borders: a chunk starts anywhere in kernel memory.
-  const aligned = (at + 3) & ~3
-  const words = new Int32Array(bytes.buffer, aligned, (end - aligned) >>> 2)
-  for (let i = at; i < aligned; i++) if (bytes[i] !== 0) return false
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false
-  for (let i = aligned + 4 * words.length; i < end; i++) if (bytes[i] !== 0) return false
-  return true
-}
 
 function each(records: Uint8Array, act: (entry: Entry) => void): JobReply {
   const failed: { at: number; error: PostedError }[] = []

@@ -1,44 +1,50 @@
 import { toHex } from '../bytes/index.js'
-import type { Call, Destination } from '../connector/index.js'
+import type { Call, Destination, Entry } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { StoredContent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { RestoreReport } from './report.js'
 
-/** Files that were one file with several names: the first is written, the others become links to it. */
+/** Files that were one file with several names: the first is written or there already, the others become links to it. */
 export class HardLinks {
-  readonly #destination: Destination
+  readonly #can: boolean
   readonly #report: RestoreReport
   readonly #call: Call
-  readonly #first = new Map<string, { readonly path: string; left: number }>()
+  readonly #first = new Map<string, Original>()
   readonly #others: { readonly target: Target; readonly to: string }[] = []
 
   constructor(destination: Destination, report: RestoreReport, call: Call) {
-    this.#destination = destination
+    this.#can = destination.link !== undefined
     this.#report = report
     this.#call = call
   }
 
-  /** Whether a file is another name of one that was written: then it is made later. */
+  /** Whether a file is another name of one that was met before: then it is made later. */
   takes(target: Target): boolean {
-    const { inode, type } = target.stat
-    if (type !== 'file' || inode === undefined || inode.links < 2 || this.#destination.link === undefined) return false
-    // Names of one file whose contents were not the same when they were read stay two files.
-    const key = `${inode.device}:${inode.number}:${contentKey(target.content)}`
-    const first = this.#first.get(key)
-    if (first === undefined) {
-      this.#first.set(key, { path: target.path, left: inode.links - 1 })
-      this.#report.follow(target.path)
-      return false
-    }
-    // The last of its names: there are none to wait for.
-    if (--first.left === 0) this.#first.delete(key)
-    this.#others.push({ target, to: first.path })
+    const original = this.#meet(target, undefined)
+    if (original === undefined) return false
+    this.#others.push({ target, to: original.path })
     return true
   }
 
-  /** Makes the links, when the files are written; `copy` writes one that cannot be linked. */
-  async make(copy: (target: Target) => Promise<void>): Promise<void> {
+  /**
+   * What becomes of a file that is there and right: `linked`, where it is a name of the file it should be a name of; `alone`, where it is the
+   * first of its names or the only one; `made`, where it will be made a link.
+   */
+  meets(target: Target, there: Entry): 'linked' | 'alone' | 'made' {
+    const number = there.inode && `${there.inode.device}:${there.inode.number}`
+    const original = this.#meet(target, number)
+    if (original === undefined) return 'alone'
+    if (number !== undefined && original.number === number) return 'linked'
+    this.#others.push({ target, to: original.path })
+    return 'made'
+  }
+
+  /** Makes the links, when the files are written, with `link`; `copy` writes one that cannot be linked. */
+  async make(
+    link: (path: string, to: string) => Promise<void>,
+    copy: (target: Target) => Promise<void>,
+  ): Promise<void> {
     for (const { target, to } of this.#others.splice(0)) {
       this.#call.signal.throwIfAborted()
       // Where the first could not be written, what is under its name is something else.
@@ -47,7 +53,7 @@ export class HardLinks {
         continue
       }
       try {
-        await this.#destination.link!(target.path, to, this.#call)
+        await link(target.path, to)
         this.#report.done(target.path, target.stat)
       } catch (error) {
         this.#call.signal.throwIfAborted()
@@ -56,6 +62,31 @@ export class HardLinks {
       }
     }
   }
+
+  /** The first name of a file, where this is not it. `number` tells which file is there now, where that one stays. */
+  #meet({ path, stat: { inode, type }, content }: Target, number: string | undefined): Original | undefined {
+    if (type !== 'file' || inode === undefined || inode.links < 2 || !this.#can) return undefined
+    // Names of one file whose contents were not the same when they were read stay two files.
+    const key = `${inode.device}:${inode.number}:${contentKey(content)}`
+    const original = this.#first.get(key)
+    if (original === undefined) {
+      this.#first.set(key, { path, left: inode.links - 1, number })
+      this.#report.follow(path)
+      return undefined
+    }
+    // The last of its names: there are none to wait for.
+    if (--original.left === 0) this.#first.delete(key)
+    return original
+  }
+}
+
+/** The first name of a file. */
+interface Original {
+  readonly path: string
+  /** How many more names there are. */
+  left: number
+  /** Which file of the destination it is; undefined where it is written anew. */
+  readonly number: string | undefined
 }
 
 function contentKey(content: StoredContent): string {

@@ -49,3 +49,23 @@ export interface RestoreReply {
 export interface BeginReply {
   readonly handle: string
 }
+
+/** Read files and compare what is in them with the chunks that should be. */
+export interface CompareMessage {
+  /** Records of the files. */
+  readonly files: Bytes
+  /** {@link compareNumbers} numbers a piece, by file: file, offset in the file, length, and 1 where it should be a hole. */
+  readonly pieces: Float64Array
+  /** The chunk id of each piece; of holes, zeros. */
+  readonly ids: Bytes
+}
+
+/** How many numbers there are of a piece in a {@link CompareMessage}. */
+export const compareNumbers = 4
+
+/** What became of a comparison, by the position of the file in what was sent. */
+export interface CompareReply {
+  readonly differ: number[]
+  /** Those that could not be read. */
+  readonly failed: { readonly at: number; readonly error: PostedError }[]
+}

@@ -2,6 +2,7 @@ import type { RestoreEvent, RestoreOptions } from '../api.js'
 import { mostFailed } from '../backup/report.js'
 import { Telling } from '../backup/telling.js'
 import type { Destination, Kept } from '../connector/index.js'
+import { KlosetError } from '../errors.js'
 import type { FailedEntry, Progress } from '../run.js'
 import type { Stat } from '../tree/index.js'
 
@@ -10,6 +11,10 @@ export class RestoreReport {
   readonly failed: FailedEntry[] = []
   failedCount = 0
   skipped = 0
+  mended = 0
+  deleted = 0
+  /** What was read back and found to be right. */
+  readonly verified = { files: 0, directories: 0, others: 0, bytes: 0 }
   readonly leftOut: Record<string, number> = {}
   readonly totals = { files: 0, directories: 0, others: 0, bytes: 0, errors: 0 }
   read = 0
@@ -20,9 +25,12 @@ export class RestoreReport {
   readonly #telling: Telling
   // Paths that are followed, and whether they failed.
   readonly #followed = new Map<string, boolean>()
+  // Paths of which it is known that they are not as the snapshot has them; only where that is asked.
+  readonly #settled: Set<string> | undefined
 
   constructor(options: RestoreOptions, destination: Destination) {
     this.#options = options
+    this.#settled = options.verify === true ? new Set() : undefined
     this.#telling = new Telling(options)
     this.#keeps = new Set(destination.capabilities.keeps)
   }
@@ -33,6 +41,12 @@ export class RestoreReport {
 
   event(event: RestoreEvent): void {
     this.#options.onEvent?.(event)
+  }
+
+  /** Whether the destination keeps this kind of entry at all. */
+  keepsKindOf(stat: Stat): boolean {
+    const kind = kindOf(stat.type)
+    return kind === undefined || this.#keeps.has(kind)
   }
 
   /** Whether the destination keeps this kind of entry at all; what it does not keep of it is counted. */
@@ -68,6 +82,52 @@ export class RestoreReport {
     if (this.#options.entries === true) this.event({ type: 'skipped', path })
   }
 
+  /** Left as it is although it may be something else than the snapshot has. */
+  keep(path: string): void {
+    this.#settled?.add(path)
+    this.skip(path)
+  }
+
+  /** Of what is there, mode, owner and times stay. */
+  keepMetadata(path: string): void {
+    this.#settled?.add(path)
+  }
+
+  /** Given its mode, owner and times; its content was right. */
+  mend(path: string): void {
+    this.mended++
+    if (this.#options.entries === true) this.event({ type: 'metadata', path })
+  }
+
+  /** Deleted, because the snapshot does not have it. */
+  delete(path: string): void {
+    this.deleted++
+    if (this.#options.entries === true) this.event({ type: 'deleted', path })
+  }
+
+  /** Read back, and right. */
+  verify({ type, size }: Stat): void {
+    if (type === 'file') {
+      this.verified.files++
+      this.verified.bytes += size ?? 0
+    } else if (type === 'directory') this.verified.directories++
+    else this.verified.others++
+    this.tell()
+  }
+
+  /** Read back, and not as the snapshot has it; `what` says what of it. */
+  differs(path: string, what: string, cause?: unknown): void {
+    const message = `${path} is not as the snapshot has it: ${what}`
+    const hint =
+      'Restore it again with --overwrite always. If that does not help, something changes it, or the disk is failing.'
+    this.fail(path, new KlosetError('KLOSET_RESTORE_DIFFERS', message, { context: { path }, hint, cause }))
+  }
+
+  /** Whether it is known that a path is not as the snapshot has it: it was left as it was, or failed. */
+  isSettled(path: string): boolean {
+    return this.#settled?.has(path) === true
+  }
+
   /** Remembers what becomes of a path, for {@link RestoreReport.hasFailed}. */
   follow(path: string): void {
     this.#followed.set(path, false)
@@ -80,6 +140,7 @@ export class RestoreReport {
 
   fail(path: string, error: unknown): void {
     if (this.#followed.has(path)) this.#followed.set(path, true)
+    this.#settled?.add(path)
     this.failedCount++
     this.totals.errors++
     if (this.failed.length < mostFailed) this.failed.push({ path, error })
@@ -88,7 +149,7 @@ export class RestoreReport {
 
   /** Tells the progress, at most ten times a second unless `now`. */
   tell(now = false): void {
-    const { files, directories, others, bytes } = this.totals
+    const { files, directories, others, bytes } = this.phase === 'check' ? this.verified : this.totals
     this.#telling.tell(now, () => ({
       phase: this.phase,
       entries: files + directories + others,

@@ -9,6 +9,8 @@ import {
   type LeafRange,
   loadNode,
   type NodeReference,
+  type RawEntry,
+  rawEntry,
   rootReference,
   TreeCursor,
 } from '../tree/index.js'
@@ -24,25 +26,29 @@ export interface LostEntries {
 
 /**
  * As `entriesUnder`, but it goes on after a node that cannot be read: what is lost with it is told in its place. So a damaged node
- * costs the entries in it, and no others.
+ * costs the entries in it, and no others. What is below an entry that `enters` refuses is not read.
  * @throws what reading the root throws: without it nothing is known of the tree
  */
 export async function* readableUnder(
   root: Uint8Array,
   fetch: FetchNode,
   key: Uint8Array,
+  enters?: (entry: RawEntry) => boolean,
 ): AsyncGenerator<LeafRange | LostEntries, void, undefined> {
   const end = key.length === 0 ? undefined : endOfSubtree(key)
   const cursor = new TreeCursor(root, fetch)
   let from = key
   for (;;) {
     try {
-      for (await cursor.seek(from); !cursor.done; await cursor.nextLeaf()) {
+      await cursor.seek(from)
+      while (!cursor.done) {
         const { leaf, index } = cursor
         const to = end === undefined ? leaf.count : firstFrom(leaf, end, index)
-        if (to > index) yield { leaf, from: index, to }
+        const beyond = enters === undefined ? undefined : yield* entered(leaf, index, to, enters)
+        if (enters === undefined && to > index) yield { leaf, from: index, to }
         if (to < leaf.count) return
-        from = justAfter(keyAt(leaf, leaf.count - 1))
+        from = beyond ?? justAfter(keyAt(leaf, leaf.count - 1))
+        await (beyond === undefined ? cursor.nextLeaf() : cursor.seek(beyond))
       }
       return
     } catch (error) {
@@ -55,6 +61,29 @@ export async function* readableUnder(
       if (end !== undefined && compareKeys(from, 0, from.length, end, 0, end.length) > 0) return
     }
   }
+}
+
+/**
+ * The entries of a leaf without those below one that is not entered. Returns where to go on, where what is below the last of those may be in
+ * other leaves, too.
+ */
+function* entered(
+  leaf: LeafRange['leaf'],
+  from: number,
+  to: number,
+  enters: (entry: RawEntry) => boolean,
+): Generator<LeafRange, Uint8Array | undefined> {
+  let start = from
+  for (let index = from; index < to; index++) {
+    if (enters(rawEntry(leaf, index))) continue
+    yield { leaf, from: start, to: index + 1 }
+    const beyond = endOfSubtree(keyAt(leaf, index))
+    start = firstFrom(leaf, beyond, index + 1)
+    if (start >= leaf.count) return beyond
+    index = start - 1
+  }
+  if (start < to) yield { leaf, from: start, to }
+  return undefined
 }
 
 /** Whether it will fail the same way again: a storage that cannot be reached says nothing about the tree. */

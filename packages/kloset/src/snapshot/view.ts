@@ -189,15 +189,19 @@ export class StoredSnapshot implements Snapshot {
     if (!found) throw this.#noPath(path)
   }
 
-  /** As {@link rawUnder}, but it goes on after what cannot be read, and tells it. @throws KLOSET_PATH_NOT_FOUND */
-  async *readableUnder(path: string): AsyncGenerator<Readable> {
+  /**
+   * As {@link rawUnder}, but it goes on after what cannot be read, and tells it; and what is below an entry that `enters` refuses is not
+   * read. @throws KLOSET_PATH_NOT_FOUND
+   */
+  async *readableUnder(path: string, enters?: (place: Place, raw: RawEntry) => boolean): AsyncGenerator<Readable> {
     const { place, inside } = this.#find(path)
     if (place === undefined) {
-      for (const each of this.places) yield* this.#readablePlace(each)
+      for (const each of this.places) yield* this.#readablePlace(each, enters)
       return
     }
     let found = false
-    for await (const part of readableUnder(treeOf(place), await this.#fetch(), keyOf(inside))) {
+    const entersRaw = enters && ((raw: RawEntry) => enters(place, raw))
+    for await (const part of readableUnder(treeOf(place), await this.#fetch(), keyOf(inside), entersRaw)) {
       found = true
       if ('error' in part) yield { place, entries: [], lost: lostIn(place, part) }
       else yield { place, entries: range(part.from, part.to, (index) => rawEntry(part.leaf, index)) }
@@ -206,9 +210,12 @@ export class StoredSnapshot implements Snapshot {
   }
 
   /** One of several sources: without its root, the others are still there. */
-  async *#readablePlace(place: Place): AsyncGenerator<Readable> {
+  async *#readablePlace(
+    place: Place,
+    enters: Parameters<StoredSnapshot['readableUnder']>[1],
+  ): AsyncGenerator<Readable> {
     try {
-      yield* this.readableUnder(place.at)
+      yield* this.readableUnder(place.at, enters)
     } catch (error) {
       if (!isDamage(error)) throw error
       yield { place, entries: [], lost: { path: place.at, error } }

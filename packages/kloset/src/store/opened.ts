@@ -156,7 +156,7 @@ export class OpenedStore {
   }
 
   /** Starts jobs in the pool; tells where they have to run on this thread because no other can be had. */
-  async startJobs(kind: 'backup' | 'restore' | 'verify' | 'sync', init: unknown): Promise<JobSet> {
+  async startJobs(kind: 'backup' | 'restore' | 'compare' | 'verify' | 'sync', init: unknown): Promise<JobSet> {
     const jobs = await this.pool.start(kind, init)
     const { unavailable } = this.pool
     if (unavailable !== undefined && !this.#toldInline) {

@@ -75,6 +75,20 @@ export const fileChecks: readonly Check<Subject>[] = [
     },
   },
   {
+    name: 'sets the mode and time of a file that is there, where it offers to',
+    needs: 'mtime',
+    async run({ destination, writer, seen }) {
+      if (!destination.finish) return
+      const file = { path: 'file', type: 'file', size: 10, mode: 0o600, mtime: 1_600_000_000_000_000_000n } as const
+      await writer.write({ path: 'file', type: 'file', mode: 0o644 }, pattern(10))
+      await writer.finish(file)
+      const found = await entryAt(seen, 'file')
+      checkEqual(String(found?.mtime), String(file.mtime), 'the time of a file')
+      if (destination.capabilities.keeps.includes('mode')) checkEqual(found?.mode, file.mode, 'the mode of a file')
+      await checkFile(seen, 'file', pattern(10))
+    },
+  },
+  {
     name: 'makes hard links, removes and renames, where it offers to',
     async run({ destination, writer, seen }) {
       await writer.write({ path: 'file', type: 'file' }, pattern(10))

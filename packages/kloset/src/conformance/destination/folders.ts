@@ -1,5 +1,6 @@
-import { checkEqual } from '../assert.js'
+import { checkEqual, checkThrows } from '../assert.js'
 import type { Check } from '../case.js'
+import { calm, entriesOf } from '../source/subject.js'
 import { pattern } from '../storage/bench.js'
 import { checkFile, entryAt, pathsIn, type Subject } from './subject.js'
 
@@ -35,6 +36,45 @@ export const folderChecks: readonly Check<Subject>[] = [
       const found = await entryAt(seen, 'folder')
       checkEqual(String(found?.mtime), String(mtime), 'the time of a folder')
       if (destination.capabilities.keeps.includes('mode')) checkEqual(found?.mode, 0o750, 'the mode of a folder')
+    },
+  },
+  {
+    name: 'removes folders that are empty, and no others, where it offers to remove',
+    needs: 'directories',
+    async run({ destination, writer, seen }) {
+      if (!destination.remove) return
+      for (const path of ['full', 'full/empty']) await writer.make({ path, type: 'directory' })
+      await writer.write({ path: 'full/file', type: 'file' }, pattern(10))
+      const remove = (...paths: string[]) => destination.remove?.(paths, calm) ?? Promise.resolve()
+      await checkThrows(() => remove('full'), 'KLOSET_EXISTS', 'removing a folder that is not empty')
+      await checkFile(seen, 'full/file', pattern(10))
+      await remove('full/file', 'full/empty', 'full')
+      checkEqual(await pathsIn(seen), [], 'what is there after all was removed')
+    },
+  },
+  {
+    name: 'removes a link, and not what it leads to, where it offers to remove',
+    needs: 'symlinks',
+    async run({ destination, writer, seen }) {
+      if (!destination.remove) return
+      await writer.make({ path: 'folder', type: 'directory' })
+      await writer.make({ path: 'link', type: 'symlink', target: 'folder' })
+      await destination.remove(['link'], calm)
+      checkEqual(await pathsIn(seen), ['folder'], 'what is there')
+    },
+  },
+  {
+    name: 'shows what is there as it is, in path order, where it shows it',
+    async run({ destination, writer }) {
+      const { current } = destination
+      if (!current) return
+      const sizes = { 'a-b': 3, 'a/x': 5, 'a/y/z': 7, b: 0 }
+      for (const [path, size] of Object.entries(sizes)) await writer.write({ path, type: 'file' }, pattern(size))
+      const files = (await entriesOf(current)).filter(({ type }) => type === 'file')
+      const order = current.capabilities.order === 'path' ? ['a/x', 'a/y/z', 'a-b', 'b'] : Object.keys(sizes)
+      const paths = files.map(({ path }) => path)
+      checkEqual(current.capabilities.order === 'path' ? paths : paths.sort(), order, 'the order of what is there')
+      for (const { path, size } of files) checkEqual(size, sizes[path as keyof typeof sizes], `the size of ${path}`)
     },
   },
   {

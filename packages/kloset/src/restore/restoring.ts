@@ -1,0 +1,194 @@
+import type { Call, Destination, Entry } from '../connector/index.js'
+import { KlosetError } from '../errors.js'
+import { nextTurn } from '../runtime/system.js'
+import type { OpenedStore } from '../store/opened.js'
+import { encodeStat } from '../tree/index.js'
+import { type Comparer, startComparing } from './comparing.js'
+import { Current } from './current.js'
+import { isBelow, type Refused, type Target } from './entries.js'
+import { HardLinks } from './links.js'
+import type { Overwriting, Verdict } from './overwrite.js'
+import type { RestoreReport } from './report.js'
+import type { Writer } from './writers.js'
+
+/** After how many entries the event loop has a turn. */
+const turnEvery = 256
+
+/** So many entries at most wait for files to be compared. */
+const mostWaiting = 4_096
+
+/** What a {@link Restoring} works with. */
+export interface RestoringParts {
+  readonly store: OpenedStore
+  readonly destination: Destination
+  /** What to do with what is there; undefined where nothing is, or all is written anyway. */
+  readonly overwriting: Overwriting | undefined
+  /** Directories that will be deleted before {@link Restoring.finish}, so that something takes their place. */
+  readonly clears: ReadonlySet<string> | undefined
+  readonly dryRun: boolean
+  readonly writer: Writer
+  readonly report: RestoreReport
+  readonly call: Call
+}
+
+/** Goes through what is to be restored beside what is there, and has written what the policy says. */
+export class Restoring {
+  readonly #parts: RestoringParts
+  readonly #links: HardLinks
+  readonly #current: Current | undefined
+  #comparer: Comparer | undefined
+  // Entries that wait until the files among them are compared.
+  #waiting: Met[] = []
+  // What takes the place of directories that are deleted first.
+  readonly #deferred: Target[] = []
+
+  constructor(parts: RestoringParts) {
+    const { destination, overwriting, report, call } = parts
+    this.#parts = parts
+    this.#links = new HardLinks(destination, report, call)
+    if (overwriting !== undefined) this.#current = new Current(destination.current!, call)
+  }
+
+  /** Writes all but what has to wait for something else. */
+  async write(items: AsyncIterable<Target | Refused>): Promise<void> {
+    const { report, call } = this.#parts
+    let blocked: string | undefined
+    let count = 0
+    for await (const item of items) {
+      // Planning is faster than writing, and all on this thread: what is planned already must not wait for the rest.
+      if (++count % turnEvery === 0) await nextTurn()
+      call.signal.throwIfAborted()
+      if ('error' in item) report.fail(item.path, item.error)
+      else if (blocked !== undefined && isBelow(item.path, blocked)) report.fail(item.path, belowKept(item, blocked))
+      else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
+      else if (report.takes(item.stat)) {
+        const there = await this.#current?.at(item.path)
+        const verdict = this.#parts.overwriting?.verdict(there, item.stat) ?? 'write'
+        if (verdict === 'keep' && item.stat.type === 'directory') blocked = item.path
+        await this.#take({ target: item, there, verdict })
+      }
+    }
+    await this.#compare()
+    await this.#parts.writer.flush()
+  }
+
+  /** Writes the rest, and gives directories their times. */
+  async finish(): Promise<void> {
+    const { writer, destination, dryRun, call } = this.#parts
+    for (const target of this.#deferred.splice(0)) await this.#write(target)
+    await writer.flush()
+    await this.#links.make(
+      async (path, to) => (dryRun ? undefined : destination.link!(path, to, call)),
+      (target) => writer.add(target),
+    )
+    await writer.finish()
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.close()
+    await this.#comparer?.close()
+  }
+
+  async #take(met: Met): Promise<void> {
+    if (met.verdict !== 'compare' && this.#waiting.length === 0) {
+      await this.#carryOut(met)
+      return
+    }
+    this.#waiting.push(met)
+    if (this.#waiting.length >= mostWaiting) await this.#compare()
+  }
+
+  /** Compares the files that wait for it, and carries out everything that waits. */
+  async #compare(): Promise<void> {
+    const { store, destination, call, overwriting } = this.#parts
+    const waiting = this.#waiting
+    this.#waiting = []
+    const files = waiting.filter(({ verdict }) => verdict === 'compare').map(({ target }) => target)
+    if (files.length === 0) return
+    this.#comparer ??= await startComparing(store, destination.current!, call)
+    const unlike = await this.#comparer.unlike(files)
+    for (const met of waiting) {
+      const { target, there, verdict } = met
+      if (verdict !== 'compare') await this.#carryOut(met)
+      // What cannot be read cannot be right.
+      else if (unlike.has(target)) await this.#carryOut({ target, there, verdict: 'write' })
+      else await this.#carryOut({ target, there, verdict: overwriting!.withRightContent(there!, target.stat) })
+    }
+  }
+
+  async #carryOut({ target, there, verdict }: Met): Promise<void> {
+    const { report, writer, clears } = this.#parts
+    switch (verdict) {
+      case 'write':
+        return this.#write(target)
+      case 'keep':
+        return report.keep(target.path)
+      case 'merge':
+        report.keepMetadata(target.path)
+        return writer.add(withoutMetadata(target))
+      case 'blocked':
+        if (clears?.has(target.path) === true) this.#deferred.push(target)
+        else report.fail(target.path, inTheWay(target))
+        return
+      case 'same':
+      case 'metadata': {
+        const became = this.#links.meets(target, there!)
+        if (became === 'alone' && verdict === 'metadata') await this.#mend(target)
+        else if (became !== 'made') report.skip(target.path)
+        return
+      }
+      default:
+        throw new TypeError(`nothing can be done that is ${verdict satisfies 'compare'}`)
+    }
+  }
+
+  async #write(target: Target): Promise<void> {
+    if (!this.#links.takes(target)) await this.#parts.writer.add(target)
+  }
+
+  /** Gives a file whose content is right its mode, owner and times. */
+  async #mend({ path, stat }: Target): Promise<void> {
+    const { destination, dryRun, report, call } = this.#parts
+    try {
+      if (!dryRun) await destination.finish!({ ...stat, path }, call)
+      report.mend(path)
+    } catch (error) {
+      call.signal.throwIfAborted()
+      report.fail(path, error)
+    }
+  }
+}
+
+/** An entry to restore, what is under its path, and what becomes of it. */
+interface Met {
+  readonly target: Target
+  readonly there: Entry | undefined
+  readonly verdict: Verdict
+}
+
+/** A directory that is there keeps what it has. */
+function withoutMetadata(target: Target): Target {
+  const stat = { type: target.stat.type }
+  return { ...target, stat, encoded: encodeStat(stat) }
+}
+
+function neverStored({ path, stat }: Target): KlosetError {
+  return new KlosetError('KLOSET_PATH_NOT_FOUND', 'it could not be read when the backup was made', {
+    context: { path },
+    hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,
+  })
+}
+
+function belowKept({ path }: Target, blocked: string): KlosetError {
+  return new KlosetError('KLOSET_EXISTS', `${blocked} is there already and is not a directory`, {
+    context: { path },
+    hint: 'It was left as it is, as the overwrite policy says, so nothing could be restored below it.',
+  })
+}
+
+function inTheWay({ path }: Target): KlosetError {
+  return new KlosetError('KLOSET_EXISTS', `a directory is where ${path} should be`, {
+    context: { path },
+    hint: 'Move the directory away, or restore with --delete.',
+  })
+}
