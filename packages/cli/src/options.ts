@@ -38,6 +38,13 @@ export function storeOptions(command: Command): Command {
     .option('--no-cache', 'keep nothing of the store on this machine, and use nothing that is kept')
     .option('--cache-dir <folder>', 'keep it there; default: ~/.cache/kloset')
     .option('--cache-size <size>', 'at most so much for all stores together; default 4GiB', parseBytes)
+    .option('--limit-upload <rate>', 'send at most so many bytes a second: 500K, 2MiB', rate)
+    .option('--limit-download <rate>', 'receive at most so many bytes a second', rate)
+    .option(
+      '--concurrency <n>',
+      'make at most so many requests at once; default: what the storage does well',
+      wholeNumber,
+    )
 }
 
 /** As {@link storeOptions}, for verbs that write to the store. */
@@ -119,6 +126,26 @@ export function collectTags(value: string, before: readonly string[] | undefined
   const tags = value.split(',')
   if (tags.includes('')) throw new InvalidArgumentError('A tag is empty.')
   return [...(before ?? []), ...tags]
+}
+
+/** Parses a number of at least one. */
+export function wholeNumber(value: string): number {
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value)
+  throw new InvalidArgumentError('Write a whole number, at least 1.')
+}
+
+/** Parses the size of packs. */
+export function packSize(value: string): number {
+  const bytes = parseBytes(value)
+  if (bytes >= 1024 ** 2 && bytes <= 128 * 1024 ** 2) return bytes
+  throw new InvalidArgumentError('Write a size from 1MiB to 128MiB.')
+}
+
+/** Parses bytes a second. */
+function rate(value: string): number {
+  const bytes = parseBytes(value.replace(/\/s$/, ''))
+  if (bytes >= 16 * 1024) return bytes
+  throw new InvalidArgumentError('Write at least 16KiB a second: slower lines would be taken for broken ones.')
 }
 
 /** Parses a share such as `10%` or `2.5`. */

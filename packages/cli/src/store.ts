@@ -29,6 +29,10 @@ export interface StoreFlags extends UnlockFlags {
   readonly cacheDir?: string
   readonly cacheSize?: number
   readonly exclusive?: boolean
+  /** Bytes a second. */
+  readonly limitUpload?: number
+  readonly limitDownload?: number
+  readonly concurrency?: number
 }
 
 /** The options of verbs that open a second store. */
@@ -133,7 +137,7 @@ export async function openSources({ signal }: Opening, locations: readonly strin
 }
 
 /** Settings of a store that is made. */
-export type StoreSettings = Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'label' | 'like'>>
+export type StoreSettings = Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'pack' | 'label' | 'like'>>
 
 /** Makes a store, with a passphrase that is given or asked for. */
 export async function createAt(opening: Opening, flags: StoreFlags, settings: StoreSettings): Promise<Store> {
@@ -218,7 +222,16 @@ function openingOptions(
     cache: cacheOf(flags),
     remember: true,
     ...(flags.exclusive && { exclusive: true }),
+    limits: limitsOf(flags),
     onNotice: (notice) => tell(notice, output),
+  }
+}
+
+function limitsOf({ limitUpload, limitDownload, concurrency }: StoreFlags): NonNullable<OpenOptions['limits']> {
+  return {
+    ...(limitUpload !== undefined && { upload: limitUpload }),
+    ...(limitDownload !== undefined && { download: limitDownload }),
+    ...(concurrency !== undefined && { concurrency }),
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
-import { KlosetError } from 'kloset/connector'
+import { KlosetError, type Paced } from 'kloset/connector'
 import { type Address, targetOf } from './address.js'
 import { Connection, type HttpAnswer } from './connection.js'
 import type { Credentials } from './credentials.js'
@@ -18,6 +18,7 @@ export interface S3Request {
   readonly parameters?: Readonly<Record<string, string | undefined>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
+  readonly pace?: Paced['pace']
   readonly signal: AbortSignal
   /** Completes "cannot …". */
   readonly doing: string
@@ -106,7 +107,7 @@ export class Client {
   }
 
   async #once(request: S3Request, keys: Keys | undefined, region: string): Promise<HttpAnswer> {
-    const { method, key = '', parameters = {}, body, signal } = request
+    const { method, key = '', parameters = {}, body, pace, signal } = request
     const { host, port, hostHeader, path } = targetOf(this.address, region, key)
     const query = queryOf(parameters)
     const headers = { ...request.headers, host: hostHeader, 'x-amz-content-sha256': this.#payload(body) }
@@ -120,6 +121,7 @@ export class Client {
         path: query === '' ? path : `${path}?${query}`,
         headers: { ...signed, ...lengthOf(method, body), 'accept-encoding': 'identity', 'user-agent': 'kloset' },
         body,
+        pace,
         signal,
       })
       this.#known = true

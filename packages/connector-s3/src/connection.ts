@@ -9,7 +9,7 @@ import {
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { LookupFunction, Socket } from 'node:net'
-import { onAbort } from 'kloset/connector'
+import { onAbort, type Paced } from 'kloset/connector'
 import { largestObject } from './object-names.js'
 
 /** How a {@link Connection} is made. */
@@ -34,6 +34,8 @@ export interface HttpRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array | undefined
+  /** Asked before each piece of either body passes. */
+  readonly pace?: Paced['pace']
   readonly signal: AbortSignal
 }
 
@@ -86,7 +88,7 @@ export class Connection {
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
   send(request: HttpRequest): Promise<HttpAnswer> {
-    const { method, host, port, path, headers, body, signal } = request
+    const { method, host, port, path, headers, body, pace, signal } = request
     const { idleTimeout, connectTimeout, secure } = this.#options
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
@@ -111,13 +113,13 @@ export class Connection {
       sent.on('timeout', () => fail(new ConnectionError('idle', `nothing moved for ${idleTimeout / 1000} s`)))
       sent.on('socket', (socket: Socket) => limitConnecting(socket, secure, connectTimeout, fail))
       sent.on('response', (response: IncomingMessage) => {
-        receive(response, method, idleTimeout, fail, (answer) => {
+        receive(response, method, idleTimeout, pace, fail, (answer) => {
           // The server may have said no before it had read everything.
           if (!sent.writableFinished) sent.destroy()
           settle(() => (signal.aborted ? reject(signal.reason) : resolve(answer)))
         })
       })
-      transmit(sent, body)
+      transmit(sent, body, pace)
     })
   }
 
@@ -144,36 +146,55 @@ function limitConnecting(socket: Socket, secure: boolean, limit: number, fail: (
 }
 
 /** Sends `body` slice by slice, so that a slow one neither holds the thread nor fills memory with what waits to be encrypted. */
-function transmit(sent: ClientRequest, body: Uint8Array | undefined): void {
-  if (body === undefined) return void sent.end()
+function transmit(sent: ClientRequest, body: Uint8Array | undefined, pace: Paced['pace']): void {
+  if (body === undefined || body.length === 0) return void sent.end()
+  const size = pace === undefined ? slice : pacedSlice
   let at = 0
-  const more = (): void => {
-    while (at + slice < body.length) {
-      const from = at
-      at += slice
-      if (!sent.write(body.subarray(from, at))) return void sent.once('drain', more)
-    }
-    sent.end(body.subarray(at))
+  const send = (): void => {
+    const end = at + size
+    if (end >= body.length) return void sent.end(body.subarray(at))
+    const room = sent.write(body.subarray(at, end))
+    at = end
+    if (room) next()
+    else sent.once('drain', next)
   }
-  more()
+  const next = (): void => {
+    if (pace === undefined) {
+      send()
+      return
+    }
+    // Where it rejects, the request was aborted.
+    pace(Math.min(size, body.length - at)).then(
+      () => sent.destroyed || send(),
+      () => undefined,
+    )
+  }
+  next()
 }
 
 const slice = 1024 * 1024
+
+// Small, so that a slow line is filled evenly.
+const pacedSlice = 16 * 1024
 
 function receive(
   response: IncomingMessage,
   method: string,
   idleTimeout: number,
+  pace: Paced['pace'],
   fail: (error: unknown) => void,
   done: (answer: HttpAnswer) => void,
 ): void {
   const { statusCode: status = 0, headers } = response
   const declared = method === 'HEAD' ? 0 : Number(headers['content-length'] ?? Number.NaN)
   const into = Number.isNaN(declared) ? new Pieces() : new Exactly(declared)
-  const pace = new Pace(idleTimeout)
+  const watch = new Watch(idleTimeout)
   response.on('data', (piece: Buffer) => {
-    if (!pace.keeps(piece.length)) return fail(new ConnectionError('trickle', 'the answer comes in drops'))
-    if (!into.add(piece)) fail(new ConnectionError('too-large', 'the answer is larger than any object'))
+    if (!watch.keeps(piece.length)) return fail(new ConnectionError('trickle', 'the answer comes in drops'))
+    if (!into.add(piece)) return fail(new ConnectionError('too-large', 'the answer is larger than any object'))
+    if (pace === undefined) return
+    response.pause()
+    pace(piece.length).then(() => response.resume(), fail)
   })
   response.on('end', () => {
     if (!response.complete) return fail(new ConnectionError('cut-off', 'the answer was cut off'))
@@ -235,7 +256,7 @@ function unshared(length: number): Uint8Array<ArrayBuffer> {
 }
 
 /** Tells a slow line from one that gives a byte now and then, which no timeout between two bytes ever ends. */
-class Pace {
+class Watch {
   readonly #window: number
   #since = performance.now()
   #bytes = 0

@@ -1,4 +1,4 @@
-import { onAbort } from 'kloset/connector'
+import { onAbort, type Paced } from 'kloset/connector'
 import { crc32, crcHeader, md5 } from './checksums.js'
 import type { Client } from './client.js'
 import { damagedInTransit } from './errors.js'
@@ -15,6 +15,7 @@ export interface InParts {
   /** Parts under way at once. */
   readonly atOnce: number
   readonly checksums: S3Settings['checksums']
+  readonly pace?: Paced['pace']
   readonly signal: AbortSignal
   readonly doing: string
 }

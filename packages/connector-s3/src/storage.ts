@@ -52,7 +52,7 @@ class S3Storage implements Storage {
   constructor(client: Client, settings: S3Settings, write: boolean, ifAbsent: IfAbsent) {
     const { concurrency } = settings
     this.location = client.address.location
-    this.capabilities = { write, list: true, putIfAbsent: write && ifAbsent !== 'no', concurrency }
+    this.capabilities = { write, list: true, putIfAbsent: write && ifAbsent !== 'no', concurrency, paces: true }
     this.#client = client
     this.#settings = settings
     this.#remover = new Remover(client, concurrency)
@@ -60,7 +60,7 @@ class S3Storage implements Storage {
   }
 
   async put(name: string, body: Uint8Array, how: Parameters<Storage['put']>[2]): Promise<'stored' | 'exists'> {
-    const { signal, ifAbsent, tier } = how
+    const { signal, ifAbsent, tier, pace } = how
     signal.throwIfAborted()
     checkObjectName(name)
     this.#writable()
@@ -69,6 +69,7 @@ class S3Storage implements Storage {
       key: this.#key(name),
       headers: this.#headers(body, tier),
       body,
+      pace,
       signal,
       doing: this.#doing('write', name),
     }
@@ -90,7 +91,7 @@ class S3Storage implements Storage {
   }
 
   /** API: GetObject */
-  async get(name: string, { signal, range }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
+  async get(name: string, { signal, range, pace }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
     signal.throwIfAborted()
     checkObjectName(name)
     if (range?.length === 0) return this.#nothing(name, range, signal)
@@ -100,6 +101,7 @@ class S3Storage implements Storage {
       headers: range
         ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
         : { 'x-amz-checksum-mode': 'ENABLED' },
+      pace,
       signal,
       doing: this.#doing('read', name),
       expect: [416],

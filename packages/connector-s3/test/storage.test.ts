@@ -28,7 +28,7 @@ describe.skipIf(server === undefined)(`s3 storage (${server?.endpoint ?? noServe
       expect(error.message).toContain(bucket)
     }
     const storage = await create(bucket)
-    expect(storage.capabilities).toEqual({ write: true, list: true, putIfAbsent: true, concurrency: 16 })
+    expect(storage.capabilities).toEqual({ write: true, list: true, putIfAbsent: true, concurrency: 16, paces: true })
     await storage.put('a', body, replacing)
     const again = await create(bucket)
     expect(await again.get('a', whole)).toEqual(body)

@@ -1,4 +1,4 @@
-import { abortable, KlosetError, type Range } from 'kloset/connector'
+import { abortable, KlosetError, type Paced, type Range } from 'kloset/connector'
 import { early } from './early.js'
 import { isAbsent } from './errors.js'
 import { largestObject } from './object-names.js'
@@ -14,12 +14,13 @@ export interface Wanted {
   readonly location: string
   /** How many requests are on their way at once. */
   readonly depth: number
+  readonly pace: Paced['pace']
   readonly signal: AbortSignal
 }
 
 /** All of an object, in two round trips. @throws KLOSET_NOT_FOUND */
 export async function readWhole(wanted: Wanted): Promise<Uint8Array> {
-  const { session, path, signal, depth } = wanted
+  const { session, path, signal, depth, pace } = wanted
   // Asked for at the same time as the file is opened, and so by its name: it may be about another object that was there before.
   const looked = early(session.stat(path))
   return opened(wanted, async (handle) => {
@@ -28,7 +29,7 @@ export async function readWhole(wanted: Wanted): Promise<Uint8Array> {
       if (type !== 'file' || size === undefined) throw missing(wanted)
       if (size > largestObject) throw tooLarge(wanted, size)
       const bytes = emptyBytes(size)
-      const reading = early(readInto(session, handle, 0, bytes, depth, signal))
+      const reading = early(readInto(session, handle, 0, bytes, depth, signal, pace))
       const beyond = early(session.read(handle, size, new Uint8Array(1)))
       if ((await reading) === size && (await abortable(signal, beyond)) === 0) return bytes
       if (again) throw changed(wanted)
@@ -39,12 +40,12 @@ export async function readWhole(wanted: Wanted): Promise<Uint8Array> {
 
 /** A range of an object, in two round trips. @throws KLOSET_NOT_FOUND, also where it reaches beyond the end */
 export async function readRange(wanted: Wanted, { offset, length }: Range): Promise<Uint8Array> {
-  const { session, signal, depth } = wanted
+  const { session, signal, depth, pace } = wanted
   return opened(wanted, async (handle) => {
     const bytes = emptyBytes(length)
     let refused: StatusError | undefined
     try {
-      if (length > 0 && (await readInto(session, handle, offset, bytes, depth, signal)) === length) return bytes
+      if (length > 0 && (await readInto(session, handle, offset, bytes, depth, signal, pace)) === length) return bytes
     } catch (error) {
       // Folders can be opened and not be read; what there is is looked at below.
       if (!(error instanceof StatusError)) throw error

@@ -90,11 +90,11 @@ class SftpStorage implements Storage {
     this.#pool = pool
     this.#depth = options.pipeline
     this.#folders = new Folders(place.root)
-    this.capabilities = { ...can, list: true, concurrency: options.concurrency }
+    this.capabilities = { ...can, list: true, concurrency: options.concurrency, paces: true }
   }
 
   async put(name: string, body: Uint8Array, how: Parameters<Storage['put']>[2]): Promise<'stored' | 'exists'> {
-    const { signal, ifAbsent } = how
+    const { signal, ifAbsent, pace } = how
     signal.throwIfAborted()
     checkObjectName(name)
     this.#writable()
@@ -106,7 +106,7 @@ class SftpStorage implements Storage {
       let handle: Handle | undefined
       try {
         handle = await abortable(signal, created)
-        await writeSynced(session, handle, body, this.#depth, signal)
+        await writeSynced(session, handle, body, this.#depth, signal, pace)
         const opened = await abortable(signal, folder)
         signal.throwIfAborted()
         folder = undefined
@@ -123,12 +123,12 @@ class SftpStorage implements Storage {
     })
   }
 
-  async get(name: string, { signal, range }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
+  async get(name: string, { signal, range, pace }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
     signal.throwIfAborted()
     checkObjectName(name)
     const path = this.#path(name)
     return this.#attempt('read', path, signal, async (session) => {
-      const object = { session, path, name, location: this.location, depth: this.#depth, signal }
+      const object = { session, path, name, location: this.location, depth: this.#depth, pace, signal }
       return range ? readRange(object, range) : readWhole(object)
     })
   }

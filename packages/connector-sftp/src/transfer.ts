@@ -1,4 +1,4 @@
-import { abortable } from 'kloset/connector'
+import { abortable, type Paced } from 'kloset/connector'
 import { early } from './early.js'
 import type { Handle, Session } from './sftp/session.js'
 
@@ -12,13 +12,16 @@ export async function writeSynced(
   body: Uint8Array,
   depth: number,
   signal: AbortSignal,
+  pace?: Paced['pace'],
 ): Promise<void> {
-  const { largestWrite, has } = session.server
+  const { has } = session.server
+  const size = sizeOf(session.server.largestWrite, pace)
   const requests: Promise<unknown>[] = []
   try {
-    for (let at = 0; at < body.length; at += largestWrite) {
+    for (let at = 0; at < body.length; at += size) {
       if (requests.length >= depth) await abortable(signal, requests.shift()!)
-      requests.push(early(session.write(handle, at, body.subarray(at, at + largestWrite))))
+      await pace?.(Math.min(size, body.length - at))
+      requests.push(early(session.write(handle, at, body.subarray(at, at + size))))
     }
     if (has('fsync')) requests.push(early(session.sync(handle)))
   } finally {
@@ -39,8 +42,9 @@ export async function readInto(
   into: Uint8Array,
   depth: number,
   signal: AbortSignal,
+  pace?: Paced['pace'],
 ): Promise<number> {
-  const size = session.server.largestRead
+  const size = sizeOf(session.server.largestRead, pace)
   const pieces: Promise<number>[] = []
   let filled = 0
   const next = async (): Promise<boolean> => {
@@ -51,10 +55,16 @@ export async function readInto(
   }
   for (let at = 0; at < into.length; at += size) {
     if (pieces.length >= depth && !(await next())) return filled
+    await pace?.(Math.min(size, into.length - at))
     pieces.push(early(readPiece(session, handle, offset + at, into.subarray(at, at + size))))
   }
   while (pieces.length > 0) if (!(await next())) return filled
   return filled
+}
+
+/** How much to ask for at once: little on a line that is to be filled evenly. */
+function sizeOf(largest: number, pace: Paced['pace']): number {
+  return pace === undefined ? largest : Math.min(largest, 32 * 1024)
 }
 
 async function readPiece(session: Session, handle: Handle, offset: number, into: Uint8Array): Promise<number> {

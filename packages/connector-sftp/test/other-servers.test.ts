@@ -61,7 +61,7 @@ describe.skipIf(!existsSync(rclone))('a store on rclone, which is another server
 
   // What it cannot do is to replace an object at one stroke; and what takes long is tried on the other server.
   const place = () => open(`${at}/suite`, { options })
-  for (const c of storageConformance({ place, expect: { putIfAbsent: false } }))
+  for (const c of storageConformance({ place, expect: { putIfAbsent: false, paces: true } }))
     if (!/being replaced|5,000|100 MB|at once|batch|while others/.test(c.name)) test(c.name, c.run, c.timeout)
 })
 

@@ -90,8 +90,20 @@ export interface OpenOptions {
    * in doubt is refused.
    */
   readonly ask?: Context['ask'] | undefined
+  /** How much of the line, and of the storage, this may use. */
+  readonly limits?: Limits
   readonly signal?: AbortSignal | undefined
   onNotice?(notice: Notice): void
+}
+
+/** What a store may use of its storage; without, as much as there is. */
+export interface Limits {
+  /** Bytes a second that are sent, at least 16 KiB. */
+  readonly upload?: number
+  /** Bytes a second that are received, at least 16 KiB. */
+  readonly download?: number
+  /** Requests at once, at least 1; what the storage says it does well is the most. */
+  readonly concurrency?: number
 }
 
 /** What {@link createStore} takes: none of it can be changed later, except how the store is unlocked. */
@@ -158,6 +170,13 @@ export interface BackupOptions extends Run<BackupEvent> {
   readonly entries?: boolean
   /** Overrides the store's codec for what this backup writes. */
   readonly codec?: 'zstd' | 'lz4' | 'deflate' | 'none'
+  /** Overrides the store's pack size for what this backup writes: bytes, from one frame to 128 MiB. */
+  readonly packSize?: number
+  /**
+   * How many threads read, cut, compress and seal, and how many files of a source that is not local are read at once. Default: all threads
+   * of the engine, and what the source does well. Fewer spare a disk, or a machine that has other things to do.
+   */
+  readonly readConcurrency?: number
 }
 
 /** What a backup did. */

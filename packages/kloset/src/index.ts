@@ -21,6 +21,7 @@ export type {
   FindOptions,
   ForgetOptions,
   FoundEntry,
+  Limits,
   Notice,
   OpenOptions,
   Overwrite,

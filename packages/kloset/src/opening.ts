@@ -1,4 +1,4 @@
-import type { Notice, OpenOptions, Requests, Store } from './api.js'
+import type { Limits, Notice, OpenOptions, Requests, Store } from './api.js'
 import { connectHere } from './connect.js'
 import { type Call, parseLocation, Registry, type ResolvedLocation, type Storage } from './connector/index.js'
 import type { Keyring } from './crypto/index.js'
@@ -7,7 +7,7 @@ import { KlosetError } from './errors.js'
 import { OpenStore } from './facade.js'
 import { CommitLog, checkpointEvery, type LogOptions } from './log/index.js'
 import { runtime } from './runtime/index.js'
-import { metered, retrying, tryingToOpen } from './storage/index.js'
+import { limited, metered, retrying, throttled, tryingToOpen } from './storage/index.js'
 import { type AheadStorage, readingAhead } from './store/ahead.js'
 import { type CachePlace, cachePlace, noteStoreAt, StoreCache } from './store/cache/index.js'
 import { ClientMemory } from './store/memory.js'
@@ -43,8 +43,32 @@ export async function startOpening(
     const { requests, uploaded, downloaded } = counted.meter
     return { ...requests, uploaded, downloaded }
   }
-  return { storage: readingAhead(retrying(counted)), requests, registry, place, memory, mode, options, notice, call }
+  return {
+    storage: readingAhead(retrying(within(counted, options.limits))),
+    requests,
+    registry,
+    place,
+    memory,
+    mode,
+    options,
+    notice,
+    call,
+  }
 }
+
+/** @throws RangeError for limits under which nothing would come to its end */
+function within(storage: Storage, { upload, download, concurrency }: Limits = {}): Storage {
+  for (const [name, rate] of Object.entries({ upload, download })) {
+    if (rate !== undefined && !(rate >= leastRate && rate < Number.POSITIVE_INFINITY))
+      throw new RangeError(`the limit of ${name} must be at least ${leastRate} bytes a second, not ${rate}`)
+  }
+  const fewer =
+    concurrency === undefined ? storage : limited(storage, Math.min(concurrency, storage.capabilities.concurrency))
+  return upload === undefined && download === undefined ? fewer : throttled(fewer, { upload, download })
+}
+
+/** Slower than this, requests would be taken for hanging. */
+const leastRate = 16 * 1024
 
 async function storageAt(
   registry: Registry,

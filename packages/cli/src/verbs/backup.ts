@@ -4,7 +4,7 @@ import { originOf } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
-import { collectTags, outputOptions, writtenStoreOptions } from '../options.js'
+import { collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { bytes, count, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
@@ -21,6 +21,8 @@ interface Flags extends StoreFlags {
   readonly parent?: string
   readonly force?: boolean
   readonly compression?: NonNullable<BackupOptions['codec']>
+  readonly packSize?: number
+  readonly readConcurrency?: number
   readonly dryRun?: boolean
 }
 
@@ -45,6 +47,8 @@ export const backup: Verb = {
       .option('--parent <id>', 'compare with this snapshot; default: the latest of the same host and folder')
       .option('--force', 'read every file, changed or not')
       .addOption(new Option('--compression <name>', 'compress with this').choices(['zstd', 'lz4', 'deflate', 'none']))
+      .option('--pack-size <size>', 'write packs of this size; default: what the store was made with', packSize)
+      .option('--read-concurrency <n>', 'read so many files at once; default: one a core', wholeNumber)
       .option('--dry-run', 'read and say what would be stored, but store nothing')
     outputOptions(writtenStoreOptions(command)).addHelpText(
       'after',
@@ -105,7 +109,17 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
   },
 }
 
-function optionsOf({ tag, name, host, parent, force, compression, dryRun }: Flags): BackupOptions {
+function optionsOf({
+  tag,
+  name,
+  host,
+  parent,
+  force,
+  compression,
+  packSize,
+  readConcurrency,
+  dryRun,
+}: Flags): BackupOptions {
   return {
     ...(tag && { tags: tag }),
     ...(name !== undefined && { name }),
@@ -113,6 +127,8 @@ function optionsOf({ tag, name, host, parent, force, compression, dryRun }: Flag
     ...(parent !== undefined && { parent }),
     ...(force && { parent: null }),
     ...(compression && { codec: compression }),
+    ...(packSize !== undefined && { packSize }),
+    ...(readConcurrency !== undefined && { readConcurrency }),
     ...(dryRun && { dryRun }),
   }
 }

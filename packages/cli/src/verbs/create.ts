@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { CreateOptions, Store } from 'kloset'
 import { exit, UsageError } from '../exit.js'
-import { outputOptions, peerOptions, storeOptions } from '../options.js'
+import { outputOptions, packSize, peerOptions, storeOptions } from '../options.js'
 import { bytes, parseBytes } from '../render/bytes.js'
 import { harmless, shown } from '../render/names.js'
 import {
@@ -21,6 +21,7 @@ interface Flags extends StoreFlags, PeerFlags {
   readonly cipher?: NonNullable<CreateOptions['encryption']>
   readonly compression?: NonNullable<CreateOptions['codec']>
   readonly chunkSize?: number
+  readonly packSize?: number
   readonly label?: string
   readonly dryRun?: boolean
 }
@@ -52,6 +53,7 @@ export const create: Verb = {
         'the usual size of a chunk, a power of two; default 1MiB, databases want 64KiB',
         chunkSize,
       )
+      .option('--pack-size <size>', 'the size of the files that data is gathered in; default 20MiB', packSize)
       .option(
         '--like <store>',
         'cut and name data as this store does, so that `kloset sync` between the two costs least',
@@ -142,12 +144,13 @@ function chunkSize(text: string): number {
 }
 
 function settingsOf(flags: Flags): StoreSettings {
-  const { cipher, compression, chunkSize: normal, label } = flags
+  const { cipher, compression, chunkSize: normal, packSize: pack, label } = flags
   return {
     ...(cipher && { encryption: cipher }),
     ...(compression && { codec: compression }),
     // The proportions of the default: a quarter, and four times as much.
     ...(normal !== undefined && { chunker: { min: normal / 4, normal, max: normal * 4 } }),
+    ...(pack !== undefined && { pack }),
     ...(label !== undefined && { label }),
   }
 }

@@ -39,6 +39,8 @@ export interface FilesOptions {
   readonly lists: ListBuilderOptions
   /** Resolves when the storage has caught up. */
   readonly room: () => Promise<void>
+  /** Files read at once through the source's `read`, at most; default: as many as the source does well. */
+  readonly concurrency: number | undefined
 }
 
 /** Has the content of files stored: small ones many at a time, large ones by all workers, others through the source's `read`. */
@@ -51,7 +53,8 @@ export class Files {
 
   constructor(options: FilesOptions) {
     this.#options = options
-    this.#reading = pLimit(Math.max(1, options.source.capabilities.concurrency))
+    const most = Math.max(1, options.source.capabilities.concurrency)
+    this.#reading = pLimit(Math.min(most, options.concurrency ?? most))
   }
 
   /** Starts on a file; its slot gets its content later. A promise means: wait for it before going on with the scan. */

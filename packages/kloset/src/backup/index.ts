@@ -12,6 +12,7 @@ import { postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
 import { hostName, userName } from '../runtime/system.js'
 import { StoredSnapshot } from '../snapshot/index.js'
+import { largestPack, type StoreConfig } from '../store/config.js'
 import { packSizes } from '../store/footers.js'
 import type { OpenedStore } from '../store/opened.js'
 import { addTotals, type BuiltTree, noTotals, TreeBuilder } from '../tree/index.js'
@@ -36,6 +37,7 @@ export async function backup(
   options: BackupOptions,
   call: Call,
 ): Promise<BackupResult> {
+  refuseSettings(store.config, options)
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
@@ -48,6 +50,13 @@ export async function backup(
     await Promise.allSettled(sources.map((source) => source.settled?.({ snapshot: undefined })))
     throw error
   }
+}
+
+function refuseSettings({ frame }: StoreConfig, { packSize = largestPack, readConcurrency = 1 }: BackupOptions): void {
+  if (!(Number.isInteger(packSize) && packSize >= frame && packSize <= largestPack))
+    throw new RangeError(`packs of ${packSize} bytes, where one frame (${frame} bytes) to ${largestPack} are allowed`)
+  if (!(Number.isInteger(readConcurrency) && readConcurrency >= 1))
+    throw new RangeError(`to read ${readConcurrency} files at once is not possible`)
 }
 
 /** Tries until a backup ends in a commit: what it relied on may be pruned meanwhile, or turn out to be damaged. */
@@ -201,7 +210,7 @@ class BackupSession {
     const metadata = this.#metadataWriter()
     const workers = new Workers(
       () => this.#startJobs(index),
-      Math.max(1, this.#store.pool.size),
+      Math.max(1, Math.min(this.#store.pool.size, this.#options.readConcurrency ?? Number.POSITIVE_INFINITY)),
       (reply) => this.#take(reply, workers),
     )
     this.#workers = workers
@@ -254,6 +263,7 @@ class BackupSession {
       slots,
       lists: { nodeKey, write },
       room: () => this.#uploads.room(),
+      concurrency: this.#options.readConcurrency,
     })
     const scansThere = source.worker !== undefined && source.capabilities.order === 'path'
     const scan = scansThere ? scanThere(this.#store.pool, source) : scanHere(source, call)
@@ -286,7 +296,7 @@ class BackupSession {
     return new PackWriter({
       keyring,
       class: 'metadata',
-      packSize: config.pack,
+      packSize: this.#packSize,
       frameSize: config.frame,
       codec: this.#codec,
       onPack: (pack) => this.#uploads.add(pack),
@@ -299,7 +309,7 @@ class BackupSession {
       material: keyring.material,
       sizes: config.chunker,
       frameSize: config.frame,
-      packSize: config.pack,
+      packSize: this.#packSize,
       codec: this.#codec,
       known: index.share(),
       session: this.#claims.share(),
@@ -312,6 +322,10 @@ class BackupSession {
   get #codec(): Codec {
     const codec = this.#options.codec ?? this.#store.config.codec
     return codec === 'auto' ? bestCodec() : codec
+  }
+
+  get #packSize(): number {
+    return this.#options.packSize ?? this.#store.config.pack
   }
 
   #take(reply: StoredReply, workers: Workers): void {

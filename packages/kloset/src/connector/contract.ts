@@ -103,6 +103,17 @@ export interface StorageCapabilities {
   readonly putIfAbsent: boolean
   /** How many calls it serves well at once. */
   readonly concurrency: number
+  /** It asks {@link Paced} as it sends and receives. Absent: a limited bandwidth is kept between calls, and each body goes at full speed. */
+  readonly paces?: boolean | undefined
+}
+
+/** How fast a body may go over the line. */
+export interface Paced {
+  /**
+   * Resolves when so many more bytes may pass, in a storage that says it `paces`: asked before each piece of a body, of at most 256 KiB,
+   * is sent, and before the next one is received. Absent: there is no limit. Rejects with the signal's reason.
+   */
+  readonly pace?: ((bytes: number) => Promise<void>) | undefined
 }
 
 /** An object and its size in bytes. */
@@ -128,13 +139,13 @@ export interface Storage {
   put(
     name: string,
     body: Bytes,
-    how: Call & { readonly ifAbsent: boolean; readonly tier: 'hot' | 'cold' },
+    how: Call & Paced & { readonly ifAbsent: boolean; readonly tier: 'hot' | 'cold' },
   ): Promise<'stored' | 'exists'>
   /**
    * The object, or exactly the range of it.
    * @throws KLOSET_NOT_FOUND where there is none, and where the range reaches beyond its end.
    */
-  get(name: string, how: Call & { readonly range: Range | undefined }): Promise<Uint8Array>
+  get(name: string, how: Call & Paced & { readonly range: Range | undefined }): Promise<Uint8Array>
   stat(name: string, how: Call): Promise<{ readonly size: number } | undefined>
   /** The objects whose names start with `prefix` and are greater than `after`, ascending. */
   list(prefix: string, how: Call & { readonly after: string | undefined }): Batches<StoredObject>

@@ -18,6 +18,7 @@ export type {
   Option,
   OptionSchema,
   Options,
+  Paced,
   Range,
   Source,
   Storage,

@@ -1,4 +1,4 @@
-import type { Storage } from '../connector/contract.js'
+import type { Call, Paced, Storage } from '../connector/contract.js'
 import { wait } from './wait.js'
 
 /** The most bytes a second each way; absent: as fast as it goes. */
@@ -8,23 +8,26 @@ export interface Bandwidth {
 }
 
 /**
- * `storage` slowed down to `bandwidth` on average. Bodies are sent whole, so each waits until all before it could have passed
- * at that speed (a token bucket that may go into debt, with a second's worth to start from).
+ * `storage` slowed down to `bandwidth` (a token bucket that may go into debt, with a second's worth to start from). One that paces asks for
+ * each piece of a body; of another, each body goes whole, and waits until all before it could have passed at that speed.
  */
 export function throttled(storage: Storage, bandwidth: Bandwidth): Storage {
   const upload = bucketOf(bandwidth.upload)
   const download = bucketOf(bandwidth.download)
+  const paces = storage.capabilities.paces === true
   const usage = storage.usage?.bind(storage)
   return {
     location: storage.location,
     capabilities: storage.capabilities,
 
     async put(name, body, how) {
+      if (paces) return storage.put(name, body, { ...how, pace: paceOf(upload, how) })
       await upload?.take(body.length, how.signal)
       return storage.put(name, body, how)
     },
 
     async get(name, how) {
+      if (paces) return storage.get(name, { ...how, pace: paceOf(download, how) })
       await download?.take(how.range?.length ?? 0, how.signal)
       const body = await storage.get(name, how)
       // How long a whole object is shows only now, so whoever comes next waits for it.
@@ -42,6 +45,15 @@ export function throttled(storage: Storage, bandwidth: Bandwidth): Storage {
 
 function bucketOf(rate: number | undefined): Bucket | undefined {
   return rate === undefined ? undefined : new Bucket(rate)
+}
+
+/** The pace of this limit, and of whoever limits besides. */
+function paceOf(bucket: Bucket | undefined, { pace, signal }: Call & Paced): Paced['pace'] {
+  if (bucket === undefined) return pace
+  return async (bytes) => {
+    await pace?.(bytes)
+    await bucket.take(bytes, signal)
+  }
 }
 
 class Bucket {

@@ -124,6 +124,9 @@ function configOf(json: JsonRecord, requires: readonly string[]): StoreConfig {
 }
 
 /** Why the sizes are not allowed, or undefined. */
+/** Bytes. */
+export const largestPack: number = 128 * 1024 * 1024
+
 function refusedSettings({ chunker: { min, normal, max }, frame, pack }: StoreConfig): string | undefined {
   const whole = [min, normal, max, frame, pack].every(Number.isInteger)
   if (!whole || min < 64 || min >= normal || normal >= max || max > 16 * MiB) {
@@ -131,7 +134,7 @@ function refusedSettings({ chunker: { min, normal, max }, frame, pack }: StoreCo
   }
   if (!Number.isInteger(Math.log2(normal))) return `normal chunks of ${normal} bytes, which is not a power of two`
   if (frame < 4 * 1024 || frame > 4 * MiB) return `frames of ${frame} bytes, where 4 KiB to 4 MiB are allowed`
-  if (pack < frame || pack > 128 * MiB) return `packs of ${pack} bytes, where one frame to 128 MiB are allowed`
+  if (pack < frame || pack > largestPack) return `packs of ${pack} bytes, where one frame to 128 MiB are allowed`
   return undefined
 }
 

@@ -119,3 +119,49 @@ describe('metered', () => {
     })
   })
 })
+
+describe('throttled, over a storage that paces', () => {
+  /** A memory storage that asks for pieces of 1,000 bytes. */
+  function pacing(): Storage {
+    const storage = memoryStorage()
+    return {
+      ...storage,
+      capabilities: { ...storage.capabilities, paces: true },
+      async put(name, body, how) {
+        for (let at = 0; at < body.length; at += 1000) await how.pace?.(Math.min(1000, body.length - at))
+        return storage.put(name, body, how)
+      },
+    }
+  }
+
+  test('lets pieces wait, not bodies', async () => {
+    const storage = throttled(pacing(), { upload: 10_000 })
+    const start = performance.now()
+    await storage.put('a', new Uint8Array(12_000), replacing)
+    // A second's worth is free; the last piece only has to wait for the one before it.
+    expect(performance.now() - start).toBeGreaterThan(80)
+  })
+
+  test('gives no pace where there is no limit', async () => {
+    const paces: unknown[] = []
+    const inner = pacing()
+    const get: Storage['get'] = (name, how) => {
+      paces.push(how.pace)
+      return inner.get(name, how)
+    }
+    const storage = throttled({ ...inner, get }, { upload: 1e9 })
+    await storage.put('a', new Uint8Array(10), replacing)
+    await storage.get('a', whole)
+    expect(paces).toEqual([undefined])
+  })
+
+  test('stops waiting when the call is aborted', async () => {
+    const storage = throttled(pacing(), { upload: 1000 })
+    const controller = new AbortController()
+    const reason = new Error('enough')
+    setTimeout(() => controller.abort(reason), 20)
+    const how = { ...replacing, signal: controller.signal }
+    await expect(storage.put('a', new Uint8Array(1_000_000), how)).rejects.toBe(reason)
+    expect(await storage.stat('a', { signal })).toBeUndefined()
+  })
+})

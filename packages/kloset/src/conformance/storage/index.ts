@@ -5,6 +5,7 @@ import { abortChecks } from './aborts.js'
 import { Bench } from './bench.js'
 import { listingChecks } from './listing.js'
 import { objectChecks } from './objects.js'
+import { pacingChecks } from './pacing.js'
 import { raceChecks } from './races.js'
 
 /** What a storage under test is expected to be able to do. */
@@ -12,6 +13,8 @@ export interface ExpectedStorage {
   readonly write?: boolean
   readonly list?: boolean
   readonly putIfAbsent?: boolean
+  /** By default not: few storages can. */
+  readonly paces?: boolean
 }
 
 /** What the suite needs to know. */
@@ -30,8 +33,8 @@ export interface StorageConformanceOptions {
  * ```
  */
 export function storageConformance({ place, expect = {} }: StorageConformanceOptions): readonly Case[] {
-  const expected = { write: true, list: true, putIfAbsent: true, ...expect }
-  const checks = [declares(expected), ...objectChecks, ...raceChecks, ...listingChecks, ...abortChecks]
+  const expected = { write: true, list: true, putIfAbsent: true, paces: false, ...expect }
+  const checks = [declares(expected), ...objectChecks, ...raceChecks, ...listingChecks, ...abortChecks, ...pacingChecks]
   return casesOf(
     checks,
     (needs) => lacking(needs, expected),
@@ -56,8 +59,8 @@ function declares(expected: Required<ExpectedStorage>): Check<Bench> {
     name: 'can do what is expected, and says where it is',
     async run(bench) {
       const { capabilities, location } = await bench.client()
-      const { write, list, putIfAbsent, concurrency } = capabilities
-      checkEqual({ write, list, putIfAbsent }, expected, 'its capabilities')
+      const { write, list, putIfAbsent, concurrency, paces = false } = capabilities
+      checkEqual({ write, list, putIfAbsent, paces }, expected, 'its capabilities')
       checkEqual(Number.isInteger(concurrency) && concurrency >= 1, true, 'whether its concurrency is 1 or more')
       checkEqual(typeof location === 'string' && location.length > 0, true, 'whether it has a location')
     },
