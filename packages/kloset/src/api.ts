@@ -341,10 +341,27 @@ export type SnapshotEntry = Entry & {
   readonly error?: { readonly code: string; readonly message: string } | undefined
 }
 
+/** What {@link Snapshot.diff} takes. */
+export interface DiffOptions {
+  /** Only what is at and below this path; default: everything. */
+  readonly path?: string
+  /** The path in the other snapshot that it is compared with; default: the same. */
+  readonly otherPath?: string
+  /**
+   * Tells a file that was removed, and added elsewhere with the same content, as `renamed`. Default: no; it reads what differs twice, and
+   * holds what was removed in memory.
+   */
+  readonly renames?: boolean
+}
+
 /** One difference between two snapshots. */
 export interface Difference {
-  readonly change: 'added' | 'removed' | 'changed' | 'metadata'
+  /** `metadata`: what is in it is the same. `renamed`: a file that was removed elsewhere, see {@link DiffOptions.renames}. */
+  readonly change: 'added' | 'removed' | 'changed' | 'metadata' | 'renamed'
+  /** Below the paths that are compared, and `''` for what is there itself; of a renamed file the new one. */
   readonly path: string
+  /** The fields that differ, where it is on both sides; `content` for the bytes of a file. */
+  readonly differs: readonly (Exclude<keyof Entry, 'path' | 'ref' | 'size'> | 'content' | 'error')[]
   readonly before: SnapshotEntry | undefined
   readonly after: SnapshotEntry | undefined
 }
@@ -414,8 +431,11 @@ export interface Snapshot {
   list(path: string): AsyncIterable<SnapshotEntry>
   /** Everything at and below a path (default: all), in path order. */
   walk(path?: string): AsyncIterable<SnapshotEntry>
-  /** What is different in `other`, taken as the later one. */
-  diff(other: Snapshot): AsyncIterable<Difference>
+  /**
+   * What is different in `other`, taken as the later one, in path order. What the two share is not read.
+   * @throws KLOSET_PATH_NOT_FOUND where neither has the path; TypeError for a snapshot of another store
+   */
+  diff(other: Snapshot, options?: DiffOptions): AsyncIterable<Difference>
   /** Opens a file, by its path or as an entry of this snapshot, which need not be looked up again. @throws KLOSET_PATH_NOT_FOUND */
   open(file: string | SnapshotEntry): Promise<SnapshotFile>
   /** Counts of everything at and below a path, in a few reads. */

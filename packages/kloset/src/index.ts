@@ -11,6 +11,7 @@ export type {
   CheckOptions,
   CreateOptions,
   Difference,
+  DiffOptions,
   EditOptions,
   EditResult,
   Engine,

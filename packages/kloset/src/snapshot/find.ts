@@ -19,9 +19,10 @@ import {
   type TreeNode,
 } from '../tree/index.js'
 import { entryFilter, type SourceFilter } from './entry-filter.js'
-import { below, type Place } from './places.js'
+import { entryViewAt } from './entry-view.js'
+import { below, type Place, treeOf } from './places.js'
 import { isDamage } from './readable.js'
-import { entryViewAt, type StoredSnapshot, treeOf } from './view.js'
+import type { StoredSnapshot } from './view.js'
 
 /**
  * The entries of snapshots that meet a filter, snapshot by snapshot, in path order. What snapshots share is searched once: a node in which

@@ -27,6 +27,6 @@ export {
 } from '../tree/index.js'
 export { StoredFile } from './content.js'
 export { find, versions } from './find.js'
-export { below, type Place, placeOf, placesOf } from './places.js'
+export { below, type Place, placeOf, placesOf, treeOf } from './places.js'
 export { matches, selectSnapshot, selectSnapshots } from './select.js'
-export { type SnapshotContext, StoredSnapshot, treeOf } from './view.js'
+export { type SnapshotContext, StoredSnapshot } from './view.js'

@@ -1,3 +1,4 @@
+import { type Bytes, fromHex } from '../bytes/index.js'
 import { checkPath, comparePaths, safeSegment } from '../connector/index.js'
 import type { SnapshotRecord, SourceRecord } from '../log/index.js'
 
@@ -5,6 +6,11 @@ import type { SnapshotRecord, SourceRecord } from '../log/index.js'
 export interface Place {
   readonly at: string
   readonly source: SourceRecord
+}
+
+/** The id of a place's tree. */
+export function treeOf(place: Place): Bytes {
+  return fromHex(place.source.tree)
 }
 
 /** The sources of a snapshot with their folders, in path order. Each folder has the last name of the source's root. */

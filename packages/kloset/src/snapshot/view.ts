@@ -1,13 +1,11 @@
-import type { Difference, Snapshot, SnapshotEntry, SnapshotFile, SnapshotSource, Totals } from '../api.js'
-import { type Bytes, fromHex } from '../bytes/index.js'
+import type { Difference, DiffOptions, Snapshot, SnapshotEntry, SnapshotFile, SnapshotSource, Totals } from '../api.js'
+import type { Bytes } from '../bytes/index.js'
 import { type Call, checkPath } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import type { SnapshotRecord } from '../log/index.js'
 import type { BlobReader } from '../store/blobs.js'
 import {
   addTotals,
-  decodeEntry,
-  diff,
   entriesUnder,
   keyOf,
   lookup,
@@ -20,8 +18,9 @@ import {
   totalsUnder,
 } from '../tree/index.js'
 import { StoredFile } from './content.js'
-import { contentOf, entryView } from './entry-view.js'
-import { below, type Place, placeOf, placesOf } from './places.js'
+import { differences, type Part, withRenames } from './diff.js'
+import { contentOf, entryView, entryViewAt, storedAt } from './entry-view.js'
+import { below, type Place, placeOf, placesOf, treeOf } from './places.js'
 import { isDamage, type LostEntries, readableUnder } from './readable.js'
 
 /** What reading a snapshot needs of its store. */
@@ -116,18 +115,16 @@ export class StoredSnapshot implements Snapshot {
     for await (const entry of this.storedUnder(path)) yield entryView(entry)
   }
 
-  async *diff(other: Snapshot): AsyncGenerator<Difference> {
+  async *diff(other: Snapshot, options: DiffOptions = {}): AsyncGenerator<Difference> {
     if (!(other instanceof StoredSnapshot) || other.#context.storeId !== this.#context.storeId) {
       throw new TypeError('snapshots are compared within one store')
     }
-    const folders = new Set([...this.places, ...other.places].map(({ at }) => at))
-    for (const at of folders) {
-      const before = this.places.find((place) => place.at === at)
-      const after = other.places.find((place) => place.at === at)
-      if (before !== undefined && after !== undefined) yield* this.#diffPlace(before, after)
-      else if (before !== undefined) yield* all(this.storedUnder(at), 'removed')
-      else yield* all(other.storedUnder(at), 'added')
-    }
+    const { path = '', otherPath = path, renames } = options
+    const [before, after] = [await this.#partsAt(path), await other.#partsAt(otherPath)]
+    if (before.length === 0 && after.length === 0) throw this.#noPath(path)
+    const fetch = await this.#fetch()
+    const look = (): AsyncGenerator<Difference> => differences(before, after, fetch)
+    yield* renames === true ? withRenames(look) : look()
   }
 
   async open(file: string | SnapshotEntry): Promise<SnapshotFile> {
@@ -222,12 +219,14 @@ export class StoredSnapshot implements Snapshot {
     }
   }
 
-  async *#diffPlace(before: Place, after: Place): AsyncGenerator<Difference> {
-    for await (const change of diff(treeOf(before), treeOf(after), await this.#fetch())) {
-      const old = change.before === undefined ? undefined : entryViewAt(before, change.before)
-      const now = change.after === undefined ? undefined : entryViewAt(after, change.after)
-      yield { change: change.kind, path: (now ?? old)!.path, before: old, after: now }
-    }
+  /** What there is at a path: nothing, something in a place, or all places. */
+  async #partsAt(path: string): Promise<readonly Part[]> {
+    const found = placeOf(this.places, checkPath(path))
+    if (found === undefined) return []
+    const { place, inside } = found
+    if (place === undefined) return this.places.map((each) => ({ name: each.at, place: each, inside: '' }))
+    const isThere = (await lookup(treeOf(place), await this.#fetch(), keyOf(inside))) !== undefined
+    return isThere ? [{ name: '', place, inside }] : []
   }
 
   #find(path: string): { place: Place | undefined; inside: string } {
@@ -258,21 +257,6 @@ export class StoredSnapshot implements Snapshot {
   }
 }
 
-/** The id of a place's tree. */
-export function treeOf(place: Place): Bytes {
-  return fromHex(place.source.tree)
-}
-
-/** An entry of a place's tree as the public API shows it. */
-export function entryViewAt(place: Place, raw: RawEntry): SnapshotEntry {
-  return entryView(storedAt(place, raw))
-}
-
-function storedAt(place: Place, raw: RawEntry): StoredEntry {
-  const entry = decodeEntry(raw.key, raw.stat, raw.content)
-  return place.at === '' ? entry : { ...entry, path: below(place.at, entry.path) }
-}
-
 function lostIn(place: Place, { after, last, error }: LostEntries): NonNullable<Readable['lost']> {
   const pathOf = (key: Uint8Array): string => below(place.at, pathOfKey(key))
   const path = pathOf(last)
@@ -280,14 +264,6 @@ function lostIn(place: Place, { after, last, error }: LostEntries): NonNullable<
   const message = `${range} is lost, since the tree is damaged there: ${(error as Error).message}`
   const hint = 'Other snapshots may hold the same entries; restore what is missing from one of them.'
   return { path, error: new KlosetError('KLOSET_TREE_CORRUPT', message, { cause: error, context: { path }, hint }) }
-}
-
-async function* all(entries: AsyncIterable<StoredEntry>, change: 'added' | 'removed'): AsyncGenerator<Difference> {
-  for await (const stored of entries) {
-    const entry = entryView(stored)
-    const [before, after] = change === 'removed' ? [entry, undefined] : [undefined, entry]
-    yield { change, path: entry.path, before, after }
-  }
 }
 
 function isBelow(key: Uint8Array, folder: Uint8Array): boolean {

@@ -57,7 +57,7 @@ export class Resend implements Copier {
     const before = base !== undefined && equalBytes(base.here, base.there) ? base.here : undefined
     await orMalformed(SourceDamaged, async () => {
       let count = 0
-      for await (const change of diff(before, fromHex(source.tree), fetch, node)) {
+      for await (const change of diff(before, fromHex(source.tree), fetch, { entered: node })) {
         if (++count % turnEvery === 0) await nextTurn()
         if (change.kind === 'removed') continue
         const wait = this.#entry(change.after, change.kind !== 'metadata', fetch)

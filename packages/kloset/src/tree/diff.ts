@@ -1,7 +1,8 @@
 import { equalBytes } from '../bytes/index.js'
 import { compareKeys } from '../connector/paths.js'
 import { type RawEntry, rawEntry } from './find.js'
-import type { TreeNode } from './node.js'
+import { endOfSubtree } from './key.js'
+import { compareKeyAt, keyAt, type TreeNode } from './node.js'
 import {
   childId,
   childReference,
@@ -19,6 +20,14 @@ export type TreeChange =
   | { readonly kind: 'removed'; readonly before: RawEntry; readonly after: undefined }
   | { readonly kind: 'changed' | 'metadata'; readonly before: RawEntry; readonly after: RawEntry }
 
+/** What {@link diff} takes. */
+export interface DiffOptions {
+  /** Is told each node of `after` that was read. */
+  readonly entered?: ((id: Uint8Array, encoded: Uint8Array) => void) | undefined
+  /** Only the entry of this key and everything below it. */
+  readonly under?: Uint8Array | undefined
+}
+
 /**
  * What is different between two trees of a store, in path order; without `before`, all of the other. What they share is skipped without
  * being read: as soon as both sides come to nodes with the same id, which soon happens after any difference, because where nodes end
@@ -29,10 +38,10 @@ export async function* diff(
   before: Uint8Array | undefined,
   after: Uint8Array,
   fetch: FetchNode,
-  entered?: (id: Uint8Array, encoded: Uint8Array) => void,
+  { entered, under }: DiffOptions = {},
 ): AsyncGenerator<TreeChange, void, undefined> {
-  const old = new Walk(before, fetch)
-  const now = new Walk(after, fetch, { ahead: before === undefined, entered })
+  const old = new Walk(before, fetch, { under })
+  const now = new Walk(after, fetch, { ahead: before === undefined, entered, under })
   for (;;) {
     const a = old.at
     const b = now.at
@@ -47,12 +56,20 @@ export async function* diff(
     else if (b?.kind === 'node') await now.enter()
     else {
       const order = a === undefined ? 1 : b === undefined ? -1 : compareEntries(a, b)
-      const change = order < 0 ? removed(a!) : order > 0 ? added(b!) : changed(a!, b!)
+      const change = changeBetween(order > 0 ? undefined : entryAt(a!), order < 0 ? undefined : entryAt(b!))
       if (order <= 0) old.next()
       if (order >= 0) now.next()
       if (change !== undefined) yield change
     }
   }
+}
+
+/** The difference between two entries of one path, where there is one. */
+export function changeBetween(before: RawEntry | undefined, after: RawEntry | undefined): TreeChange | undefined {
+  if (before === undefined) return after && { kind: 'added', before, after }
+  if (after === undefined) return { kind: 'removed', before, after }
+  if (equalBytes(before.content, after.content) && equalBytes(before.stat, after.stat)) return undefined
+  return { kind: sameContent(before, after) ? 'metadata' : 'changed', before, after }
 }
 
 /** Whether two entries are the same kind of thing with the same in it: a file's bytes, a symlink's target, a device's numbers. */
@@ -89,7 +106,8 @@ interface EntryPlace {
 interface WalkOptions {
   // Whether nodes are fetched ahead: where all of them will be entered.
   readonly ahead?: boolean
-  readonly entered?: ((id: Uint8Array, encoded: Uint8Array) => void) | undefined
+  readonly entered?: DiffOptions['entered']
+  readonly under?: Uint8Array | undefined
 }
 
 interface Frame {
@@ -104,11 +122,14 @@ class Walk {
   readonly #fetch: FetchNode
   readonly #options: WalkOptions
   readonly #frames: Frame[] = []
+  readonly #under: { readonly from: Uint8Array; readonly end: Uint8Array } | undefined
   at: NodePlace | EntryPlace | undefined
 
   constructor(root: Uint8Array | undefined, fetch: FetchNode, options: WalkOptions = {}) {
     this.#fetch = fetch
     this.#options = options
+    const { under } = options
+    this.#under = under === undefined || under.length === 0 ? undefined : { from: under, end: endOfSubtree(under) }
     // The level of a root is known only when it was read: above any other.
     if (root !== undefined) this.at = { kind: 'node', reference: rootReference(root), level: Number.POSITIVE_INFINITY }
   }
@@ -138,22 +159,50 @@ class Walk {
 
   // Goes on behind the node or entry it is at.
   next(): void {
+    this.#step()
+    this.#look()
+  }
+
+  #step(): void {
     let frame = this.#frames.at(-1)
     while (frame !== undefined && ++frame.index === frame.node.count) {
       this.#frames.pop()
       frame = this.#frames.at(-1)
     }
-    this.#look()
   }
 
+  // Looks where it is; passes over what is not to be looked at.
   #look(): void {
-    const frame = this.#frames.at(-1)
-    if (frame === undefined) this.at = undefined
-    else if (frame.node.level === 0) this.at = { kind: 'entry', leaf: frame.node, index: frame.index }
-    else {
-      const reference = childReference(frame.node, frame.index, frame.reference)
-      this.at = { kind: 'node', reference, level: frame.node.level - 1 }
+    for (;;) {
+      const frame = this.#frames.at(-1)
+      if (frame === undefined) {
+        this.at = undefined
+        return
+      }
+      const side = this.#side(frame)
+      if (side === 0) {
+        this.at = this.#placeIn(frame)
+        return
+      }
+      if (side > 0) this.#frames.length = 0
+      else this.#step()
     }
+  }
+
+  #placeIn({ node, index, reference }: Frame): NodePlace | EntryPlace {
+    if (node.level === 0) return { kind: 'entry', leaf: node, index }
+    return { kind: 'node', reference: childReference(node, index, reference), level: node.level - 1 }
+  }
+
+  // Whether the place comes before what is to be looked at (negative) or after it (positive). A node ends with its last key, and comes
+  // after that of the node before.
+  #side({ node, index, reference }: Frame): number {
+    if (this.#under === undefined) return 0
+    const { from, end } = this.#under
+    if (compareKeyAt(node, index, from) < 0) return -1
+    if (node.level === 0) return compareKeyAt(node, index, end) < 0 ? 0 : 1
+    const before = index === 0 ? reference.after : keyAt(node, index - 1)
+    return before !== undefined && compareKeys(before, 0, before.length, end, 0, end.length) >= 0 ? 1 : 0
   }
 }
 
@@ -170,17 +219,6 @@ function compareEntries(a: EntryPlace, b: EntryPlace): number {
   )
 }
 
-function added(place: EntryPlace): TreeChange {
-  return { kind: 'added', before: undefined, after: rawEntry(place.leaf, place.index) }
-}
-
-function removed(place: EntryPlace): TreeChange {
-  return { kind: 'removed', before: rawEntry(place.leaf, place.index), after: undefined }
-}
-
-function changed(a: EntryPlace, b: EntryPlace): TreeChange | undefined {
-  const before = rawEntry(a.leaf, a.index)
-  const after = rawEntry(b.leaf, b.index)
-  if (equalBytes(before.content, after.content) && equalBytes(before.stat, after.stat)) return undefined
-  return { kind: sameContent(before, after) ? 'metadata' : 'changed', before, after }
+function entryAt(place: EntryPlace): RawEntry {
+  return rawEntry(place.leaf, place.index)
 }

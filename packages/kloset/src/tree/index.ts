@@ -9,7 +9,7 @@ export {
   writeContent,
 } from './content.js'
 export { entriesUnder, type LeafRange, TreeCursor, type TreeCursorOptions } from './cursor.js'
-export { diff, sameContent, type TreeChange } from './diff.js'
+export { changeBetween, type DiffOptions, diff, sameContent, type TreeChange } from './diff.js'
 export { decodeEntry, type StoredEntry } from './entry.js'
 export type { Extent, PlacedExtent } from './extent.js'
 export { lookup, type RawEntry, rawEntry, totalsUnder } from './find.js'
