@@ -26,10 +26,17 @@ export function typeOf(mode: number): EntryType | undefined {
 }
 
 /**
- * The entry at `path`, from what `lstat` said about it.
+ * The entry at `path`, from what `lstat` said about it. `home` is the device of the source's root.
  * @throws the system's error where a link cannot be read.
  */
-export function entryOf(path: string, system: SystemPath, type: EntryType, info: BigIntStats, owners: Owners): Entry {
+export function entryOf(
+  path: string,
+  system: SystemPath,
+  type: EntryType,
+  info: BigIntStats,
+  owners: Owners,
+  home: bigint,
+): Entry {
   const entry = {
     path,
     type,
@@ -40,7 +47,7 @@ export function entryOf(path: string, system: SystemPath, type: EntryType, info:
     birthtime: keepsBirthtime ? info.birthtimeNs : undefined,
     mode: Number(info.mode) & 0o7777,
     owner: owners.of(Number(info.uid), Number(info.gid)),
-    inode: { device: info.dev, number: info.ino, links: Number(info.nlink) },
+    inode: { device: isElsewhere(type, info, home) ? info.dev : 0n, number: info.ino, links: Number(info.nlink) },
   }
   if (type === 'symlink') return { ...entry, target: targetOf(system) }
   if (type === 'block' || type === 'character') return { ...entry, device: deviceOf(info.rdev) }
@@ -57,6 +64,14 @@ export function targetOf(path: SystemPath): string {
 export function deviceNumber({ major, minor }: { readonly major: number; readonly minor: number }): bigint {
   const [high, low] = [BigInt(major), BigInt(minor)]
   return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn)
+}
+
+/**
+ * Whether the device is needed to tell hard links apart. Numbers of devices change when the system starts anew, and with each snapshot of a
+ * filesystem: where they are not needed, they would only make all metadata look new.
+ */
+function isElsewhere(type: EntryType, { dev, nlink }: BigIntStats, home: bigint): boolean {
+  return dev !== home && nlink > 1n && type !== 'directory'
 }
 
 const keepsBirthtime = process.platform !== 'linux'

@@ -9,6 +9,8 @@ export interface SourceRoot {
   readonly folder: string
   /** The only name in it to take; undefined for all of it. */
   readonly only: string | undefined
+  /** The device that this is on. */
+  readonly device: bigint
 }
 
 /**
@@ -19,8 +21,10 @@ export interface SourceRoot {
 export function sourceRoot(path: string): SourceRoot {
   const folder = resolve(path)
   // Backing up a link instead of what a mounted or moved folder holds would look like a backup and be none.
-  if (look(folder, statSync)?.isDirectory()) return { folder, only: undefined }
-  if (look(folder, lstatSync)) return { folder: dirname(folder), only: basename(folder) }
+  const target = look(folder, statSync)
+  if (target?.isDirectory()) return { folder, only: undefined, device: target.dev }
+  const only = look(folder, lstatSync)
+  if (only) return { folder: dirname(folder), only: basename(folder), device: only.dev }
   throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${folder} to read`, {
     hint: 'Check the path, and whether the disk it is on is mounted.',
     context: { path: folder },

@@ -30,7 +30,7 @@ const batchSize = 1000
  * @throws KLOSET_NOT_FOUND where the root is not there.
  */
 export function* scan(root: SourceRoot, filter: Filter, under: string, listed?: Listed): Generator<readonly Scanned[]> {
-  const scanner = new Scanner(root.folder, filter, listed)
+  const scanner = new Scanner(root, filter, listed)
   if (root.only === undefined) scanner.start(under)
   else if (under === '' || under === root.only) scanner.startWith(root.only)
   while (scanner.busy) {
@@ -61,6 +61,7 @@ interface Place {
 
 class Scanner {
   readonly #root: string
+  readonly #device: bigint
   readonly #filter: Filter
   readonly #inspector: Inspector | undefined
   readonly #listed: Listed | undefined
@@ -68,8 +69,9 @@ class Scanner {
   readonly #levels: Level[] = []
   #batch: Scanned[] = []
 
-  constructor(root: string, filter: Filter, listed: Listed | undefined) {
-    this.#root = root
+  constructor(root: SourceRoot, filter: Filter, listed: Listed | undefined) {
+    this.#root = root.folder
+    this.#device = root.device
     this.#filter = filter
     this.#inspector = filter.inspector
     this.#listed = listed
@@ -148,8 +150,8 @@ class Scanner {
     }
     let taken: boolean | 'alone'
     try {
-      const entry = entryOf(path, system, type, info, this.#owners)
-      taken = this.#inspector?.takes(entry, named) ?? true
+      const entry = entryOf(path, system, type, info, this.#owners, this.#device)
+      taken = this.#inspector?.takes(withDevice(entry, info.dev), named) ?? true
       if (taken !== false) this.#batch.push(entry)
     } catch (error) {
       // EINVAL: it is no longer a link, so it was replaced meanwhile.
@@ -187,6 +189,11 @@ class Scanner {
   #fail(path: string, error: unknown, doing: string, system: SystemPath): void {
     this.#batch.push({ path, error: fsError(error, doing, shown(system)) })
   }
+}
+
+/** The entry with the device it is on, which is recorded only where hard links need it. */
+function withDevice(entry: Entry, device: bigint): Entry {
+  return { ...entry, inode: entry.inode && { ...entry.inode, device } }
 }
 
 const bigint = { bigint: true, throwIfNoEntry: false } as const

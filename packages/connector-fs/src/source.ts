@@ -118,14 +118,27 @@ function rethrow(path: SystemPath): (error: unknown) => never {
   }
 }
 
-// From <linux/magic.h>: FAT keeps even seconds only.
-const fat = 0x4d44
-
-/** File systems store nanoseconds, but Linux takes them from a clock that ticks 100 to 1,000 times a second. */
+/** The grain of the times that a file system gives, in nanoseconds. */
 async function timeGrainOf(folder: string): Promise<bigint> {
   const type = await statfs(folder).then(
-    (info) => info.type,
+    (info) => info.type >>> 0,
     () => 0,
   )
-  return type === fat ? 2_000_000_000n : 10_000_000n
+  return grains.get(type) ?? tick
 }
+
+/** File systems store nanoseconds, but Linux takes them from a clock that ticks 100 to 1,000 times a second. */
+const tick = 10_000_000n
+
+/** Times of a network file system are those of a server, whose clock may be so far behind. */
+const skew = 10_000_000_000n
+
+// By the numbers of <linux/magic.h>.
+const grains: ReadonlyMap<number, bigint> = new Map([
+  // FAT keeps even seconds only.
+  [0x4d44, 2_000_000_000n],
+  // NFS, SMB (three numbers), AFS, Ceph, 9P, FUSE.
+  ...[0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x01021997, 0x65735546].map(
+    (type): [number, bigint] => [type, skew],
+  ),
+])

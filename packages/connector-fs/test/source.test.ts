@@ -4,9 +4,11 @@ import {
   ftruncateSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -17,6 +19,7 @@ import { join } from 'node:path'
 import { comparePaths, type Entry, type Failure, type Filter, type WorkerFile } from 'kloset/connector'
 import { describe, expect, test } from 'vitest'
 import { native } from '../src/native.js'
+import { sourceRoot } from '../src/roots.js'
 import { workerSide } from '../src/sides.js'
 import { fsSource } from '../src/source.js'
 import { all, asNobody, everything, isRoot, places, readText, scanned, signal } from './places.js'
@@ -24,7 +27,7 @@ import { all, asNobody, everything, isRoot, places, readText, scanned, signal } 
 const place = places()
 
 function sideOf(folder: string) {
-  const { scan, open } = workerSide({ role: 'source', root: { folder, only: undefined } })
+  const { scan, open } = workerSide({ role: 'source', root: sourceRoot(folder) })
   if (!scan || !open) throw new Error('the side of a source scans and opens')
   return { scan, open }
 }
@@ -85,6 +88,37 @@ describe('scan', () => {
     expect(same?.inode).toEqual(file?.inode)
     expect(link).toMatchObject({ path: 'link', type: 'symlink', target: 'no/where', size: undefined })
   })
+
+  test.runIf(process.platform === 'linux' && statSync('/dev').dev !== statSync('/dev/shm').dev)(
+    'gives devices only where they tell hard links apart, since they are others after a restart',
+    () => {
+      const folder = mkdtempSync('/dev/shm/kloset-')
+      try {
+        writeFileSync(join(folder, 'one'), '')
+        linkSync(join(folder, 'one'), join(folder, 'two'))
+        writeFileSync(join(folder, 'single'), '')
+        mkdirSync(join(folder, 'sub'))
+        const devicesBelow = (root: string): unknown[] => {
+          const below = folder.slice(root.length + 1)
+          const found = all(sideOf(root).scan(everything, below)) as Entry[]
+          return found.map(({ path, inode }) => [path.slice(below.length), inode?.device])
+        }
+        const { dev } = statSync(folder, { bigint: true })
+        expect(devicesBelow('/dev')).toEqual([
+          ...[
+            ['', 0n],
+            ['/one', dev],
+            ['/single', 0n],
+            ['/sub', 0n],
+            ['/two', dev],
+          ],
+        ])
+        expect(devicesBelow(folder).map((each) => (each as unknown[])[1])).toEqual([0n, 0n, 0n, 0n, 0n])
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   test('keeps names and targets that are not UTF-8', async () => {
     const folder = place()

@@ -162,8 +162,27 @@ export interface BackupOptions extends Run<BackupEvent> {
   /** Default: the machine's name. */
   readonly host?: string
   readonly user?: string
-  /** The snapshot to compare with; default: the latest of the same host and source. `null`: none, everything is read. */
+  /**
+   * The snapshot to compare with; default: the latest of the same host and source, which is known by its type, origin and root. `null`:
+   * none, everything is read.
+   */
   readonly parent?: string | null
+  /**
+   * Which metadata must be the same for a file not to be read again, besides type, size and mtime: by default both. False for ctimes
+   * that change without need, such as of a copy that is made anew each time, and for inode numbers that are not stable, such as those
+   * of many network filesystems. Where a file and its last backup have a change token (`Entry.version`), that alone decides.
+   */
+  readonly compare?: { readonly ctime?: boolean; readonly inode?: boolean }
+  /**
+   * The roots that the sources stand for, one for each in their order: where the folder usually is that is mounted elsewhere today, or of
+   * which this is a snapshot of the filesystem. They are recorded as the sources' roots, and the parent is found by them.
+   */
+  readonly as?: string | readonly string[]
+  /**
+   * Makes no snapshot where the latest one of the same host and the same sources holds just what they hold now: all names, contents
+   * and metadata that a snapshot keeps, ctimes and inode numbers included. See {@link BackupResult.unchangedSince}.
+   */
+  readonly skipIfUnchanged?: boolean
   /** Reads, cuts and hashes, and says what would be stored, but stores nothing. */
   readonly dryRun?: boolean
   /** Also tell each entry as an event (`new`, `changed`, `unchanged`): costs time. */
@@ -181,8 +200,10 @@ export interface BackupOptions extends Run<BackupEvent> {
 
 /** What a backup did. */
 export interface BackupResult {
-  /** Absent after a dry run. */
+  /** Absent after a dry run, and where none was needed. */
   readonly snapshot: Snapshot | undefined
+  /** With `skipIfUnchanged`: the earlier snapshot that holds just the same, so that no other one was made. */
+  readonly unchangedSince: Snapshot | undefined
   /** Entries that could not be read; in the snapshot they stand with their error. */
   readonly failed: readonly FailedEntry[]
   /** How many, when more than the 10,000 listed. */
@@ -421,6 +442,8 @@ export interface Snapshot {
   readonly tags: readonly string[]
   readonly parent: string | undefined
   readonly tool: string
+  /** Settings of its backup that tell what it holds and how that was found, where they were not the usual ones; see docs/format.md. */
+  readonly options: Readonly<Record<string, unknown>>
   readonly sources: readonly SnapshotSource[]
   readonly totals: Totals
   /** What its backup added to the store: new chunks, their bytes, bytes stored. */

@@ -10,7 +10,23 @@ export type JsonLine = { readonly type: string } & Readonly<Record<string, unkno
 /** A snapshot as `ls --json` writes it. */
 export function snapshotJson(snapshot: Snapshot): JsonLine {
   const { id, time, duration, host, user, name, tags, parent, tool, sources, totals, written } = snapshot
-  return { type: 'snapshot', id, time, duration, host, user, name, tags, parent, tool, sources, totals, written }
+  const options = Object.keys(snapshot.options).length > 0 ? snapshot.options : undefined
+  return {
+    type: 'snapshot',
+    id,
+    time,
+    duration,
+    host,
+    user,
+    name,
+    tags,
+    parent,
+    tool,
+    sources,
+    options,
+    totals,
+    written,
+  }
 }
 
 /** An entry of a snapshot. Times are ISO 8601 with nanoseconds, extended attributes base64, inode numbers strings. */

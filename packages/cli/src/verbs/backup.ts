@@ -1,29 +1,36 @@
+import { isAbsolute, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
-import { originOf } from '../arguments.js'
 import { exit, UsageError } from '../exit.js'
 import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
-import { collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
+import { collect, collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
-import { bytes, count, counted } from '../render/bytes.js'
-import { failureLine, failureLines } from '../render/failures.js'
-import { failedJson, snapshotJson } from '../render/json.js'
-import { harmless, shown } from '../render/names.js'
-import { duration } from '../render/times.js'
+import { backupJson, tellBackup } from '../render/backup.js'
+import { failureLine } from '../render/failures.js'
+import { failedJson } from '../render/json.js'
+import { shown } from '../render/names.js'
 import { openAt, openSources, type StoreFlags, tell, tellRequests } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags {
+interface Flags extends StoreFlags, ChangeFlags {
   readonly tag?: readonly string[]
   readonly name?: string
   readonly host?: string
-  readonly parent?: string
-  readonly force?: boolean
   readonly compression?: NonNullable<BackupOptions['codec']>
   readonly packSize?: number
   readonly readConcurrency?: number
   readonly dryRun?: boolean
+}
+
+/** The options about what changed since the last backup. */
+interface ChangeFlags {
+  readonly parent?: string
+  readonly force?: boolean
+  readonly ignoreCtime?: boolean
+  readonly ignoreInode?: boolean
+  readonly as?: readonly string[]
+  readonly skipIfUnchanged?: boolean
 }
 
 /** `kloset backup`: folders become a new snapshot. */
@@ -43,9 +50,14 @@ export const backup: Verb = {
       .option('--tag <tag>', 'give it a tag (repeatable, or several with commas)', collectTags)
       .option('--name <name>', 'give it a name')
       .option('--host <name>', 'the host it is of; default: this machine')
-      .optionsGroup('How:')
+      .optionsGroup('What changed:')
       .option('--parent <id>', 'compare with this snapshot; default: the latest of the same host and folder')
       .option('--force', 'read every file, changed or not')
+      .option('--ignore-ctime', 'do not read a file again because its ctime is another')
+      .option('--ignore-inode', 'do not read a file again because its inode number is another')
+      .option('--as <path>', 'the folder stands for this one (once for each SOURCE)', collect)
+      .option('--skip-if-unchanged', 'make no snapshot where the last one holds just the same')
+      .optionsGroup('How:')
       .addOption(new Option('--compression <name>', 'compress with this').choices(['zstd', 'lz4', 'deflate', 'none']))
       .option('--pack-size <size>', 'write packs of this size; default: what the store was made with', packSize)
       .option('--read-concurrency <n>', 'read so many files at once; default: one a core', wholeNumber)
@@ -59,6 +71,17 @@ snapshot with its error, and the exit code is 3. -v prints each entry as new,
 changed or unchanged. After Ctrl-C the same command goes on where it was: what
 was stored is reused.
 
+A file is read again when its size, mtime, ctime or inode number is not what it
+was, or when it was modified so shortly before the last backup that the clock may
+not have ticked since. What is mounted elsewhere today, or is a snapshot of the
+filesystem, keeps its history with --as: kloset backup --as /home /mnt/snapshot
+is compared with the last backup of /home, and recorded as one. For a copy that
+is made anew each time (cp -a, rsync) add --ignore-ctime --ignore-inode.
+
+--skip-if-unchanged makes no snapshot where all names, contents and metadata are
+those of the last snapshot of the same host and folders. Whatever a snapshot keeps
+counts, such as mode, owner, mtime and ctime; access times do not.
+
 The passphrase comes from the options above, from KLOSET_PASSPHRASE, or is asked
 for on the terminal.
 
@@ -66,6 +89,7 @@ Examples:
   kloset at /var/backups backup /etc --tag daily
   kloset at /var/backups backup /home /srv --tag daily --tag full
   kloset at /var/backups backup --dry-run -v ~/documents
+  kloset at /var/backups backup --as /home /mnt/snapshot-of-home
   kloset at /var/backups backup --quiet --passphrase-file /root/.kloset /etc
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
@@ -79,6 +103,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     if (flags.force && flags.parent !== undefined)
       throw new UsageError('--force and --parent exclude each other', 'Give one of them.')
     const sources = args.map(absolute)
+    const roots = rootsOf(flags.as, sources)
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)
     if (twice !== undefined) throw new UsageError(`${shown(twice)} is given twice`)
     const { createEngine } = await import('kloset')
@@ -92,6 +117,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
       store = await openAt(session, flags, { mode: 'write', others: sources, engine })
       result = await store.backup(opened, {
         ...optionsOf(flags),
+        ...changesOf(flags),
+        ...(roots && { as: roots }),
         signal,
         entries: output.verbose,
         onProgress: (now) => output.progress(now),
@@ -102,35 +129,46 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
       await engine.close()
     }
     output.progressDone()
-    if (output.json) await output.emit(summaryJson(result, flags))
-    else await summary(result, sources, output)
+    if (output.json) await output.emit(backupJson(result, flags.dryRun === true))
+    else await tellBackup(result, sources, output)
     await tellRequests(store, output)
     return result.failedCount > 0 ? exit.partial : exit.done
   },
 }
 
-function optionsOf({
-  tag,
-  name,
-  host,
-  parent,
-  force,
-  compression,
-  packSize,
-  readConcurrency,
-  dryRun,
-}: Flags): BackupOptions {
+function optionsOf({ tag, name, host, compression, packSize, readConcurrency, dryRun }: Flags): BackupOptions {
   return {
     ...(tag && { tags: tag }),
     ...(name !== undefined && { name }),
     ...(host !== undefined && { host }),
-    ...(parent !== undefined && { parent }),
-    ...(force && { parent: null }),
     ...(compression && { codec: compression }),
     ...(packSize !== undefined && { packSize }),
     ...(readConcurrency !== undefined && { readConcurrency }),
     ...(dryRun && { dryRun }),
   }
+}
+
+function changesOf({ parent, force, ignoreCtime, ignoreInode, skipIfUnchanged }: ChangeFlags): BackupOptions {
+  return {
+    ...(parent !== undefined && { parent }),
+    ...(force && { parent: null }),
+    ...((ignoreCtime || ignoreInode) && { compare: { ctime: !ignoreCtime, inode: !ignoreInode } }),
+    ...(skipIfUnchanged && { skipIfUnchanged }),
+  }
+}
+
+/** The folders that the sources stand for. @throws UsageError where it is not said of each, or not of an absolute path */
+function rootsOf(as: readonly string[] | undefined, sources: readonly string[]): readonly string[] | undefined {
+  if (as === undefined) return undefined
+  if (as.length !== sources.length)
+    throw new UsageError(
+      `--as is given ${as.length === 1 ? 'once' : `${as.length} times`} for ${sources.length} sources`,
+      'Say of each source what it stands for, in the same order.',
+    )
+  const relative = as.find((path) => !isAbsolute(path))
+  if (relative !== undefined)
+    throw new UsageError(`--as ${shown(relative)} is not an absolute path`, 'Write it from the root: --as /home')
+  return as.map((path) => resolve(path))
 }
 
 function show(event: BackupEvent, output: Output): void {
@@ -152,45 +190,4 @@ function show(event: BackupEvent, output: Output): void {
       else if (!output.quiet)
         void output.print(`${event.type.padEnd(9)}  ${shown(event.path === '' ? '.' : event.path)}`)
   }
-}
-
-function summaryJson(result: BackupResult, flags: Flags): { readonly type: 'summary' } & Record<string, unknown> {
-  const { snapshot, failedCount, totals, changes, added } = result
-  return {
-    type: 'summary',
-    dryRun: flags.dryRun === true,
-    snapshot: snapshot && { ...snapshotJson(snapshot), type: undefined },
-    failed: failedCount,
-    totals,
-    changes,
-    added,
-    duration: result.duration,
-  }
-}
-
-async function summary(result: BackupResult, sources: readonly string[], output: Output): Promise<void> {
-  const { snapshot, totals, changes, added } = result
-  const roots = (snapshot?.sources.map((source) => source.root) ?? sources).map(shown).join(' ')
-  const took = duration(result.duration)
-  const lines = [
-    snapshot
-      ? `Snapshot ${output.colors.bold(snapshot.id.slice(0, 8))} of ${roots}  (host ${harmless(snapshot.host)}, ${took})`
-      : `Dry run of ${roots}  (${took}): nothing was stored`,
-    `  ${counted(totals.files, 'file')}, ${counted(totals.directories, 'directory', 'directories')}${others(totals.others)}, ${bytes(totals.bytes)}`,
-    `  new ${count(changes.new)}   changed ${count(changes.changed)}   unchanged ${count(changes.unchanged)}`,
-    `  ${snapshot ? 'added' : 'would add'} ${counted(added.chunks, 'chunk')}, ${bytes(added.bytes)}${stored(result)}`,
-  ]
-  if (!output.quiet) await output.print(...lines)
-  const place = (path: string): string => originOf(snapshot, path)
-  for (const line of failureLines(result.failed, result.failedCount, 'read', place)) output.error(line)
-  if (result.failedCount > 0 && snapshot)
-    output.note('The snapshot has everything else; these entries stand in it with their error.')
-}
-
-function others(number: number): string {
-  return number === 0 ? '' : `, ${counted(number, 'other')}`
-}
-
-function stored({ snapshot, added }: BackupResult): string {
-  return snapshot ? `; stored ${bytes(added.stored)} in ${counted(added.objects, 'object')}` : ''
 }

@@ -18,10 +18,12 @@ import type { OpenedStore } from '../store/opened.js'
 import { addTotals, type BuiltTree, noTotals, TreeBuilder } from '../tree/index.js'
 import { version } from '../version.js'
 import { type Adopted, adopt } from './adopt.js'
+import { comparison } from './changed.js'
 import { commitSnapshot, TakenAway } from './commit.js'
 import { Files } from './files.js'
 import type { BackupInit, StoredReply } from './messages.js'
-import { type Parent, parentOf } from './parent.js'
+import { type Identity, identityOf, type Parent, parentOf, sameAs } from './parent.js'
+import { recordedOptions, rootsOf } from './recorded.js'
 import { BackupReport } from './report.js'
 import { scanHere } from './scan.js'
 import { forgetScan, scanAhead, scanThere } from './scan-ahead.js'
@@ -38,12 +40,17 @@ export async function backup(
   call: Call,
 ): Promise<BackupResult> {
   refuseSettings(store.config, options)
+  const roots = rootsOf(options)
+  if (roots.length > 0 && (roots.length !== sources.length || roots.includes(''))) {
+    throw new TypeError(`${sources.length} sources need as many roots to stand for, none of them empty`)
+  }
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
     checkLabels(options)
     const result = await backUp(store, sources, options, call)
-    await Promise.all(sources.map((source) => source.settled?.({ snapshot: result.snapshot?.id })))
+    const snapshot = (result.snapshot ?? (options.dryRun ? undefined : result.unchangedSince))?.id
+    await Promise.all(sources.map((source) => source.settled?.({ snapshot })))
     return result
   } catch (error) {
     await Promise.allSettled(sources.map(forgetScan))
@@ -113,6 +120,8 @@ class BackupSession {
   readonly #uploads: Uploads
   readonly #claims = new SessionTable(1 << 16)
   readonly #started = new Date()
+  readonly #host: string
+  readonly #identities: readonly Identity[]
   #parents: readonly (Parent | undefined)[] = []
   #workers: Workers | undefined
 
@@ -121,6 +130,8 @@ class BackupSession {
     this.#sources = sources
     this.#options = options
     this.#call = call
+    this.#host = options.host ?? hostName()
+    this.#identities = sources.map((source, i) => identityOf(source, this.#host, rootsOf(options)[i]))
     this.#report = new BackupReport(options)
     this.#uploads = new Uploads(
       store.storage,
@@ -157,8 +168,9 @@ class BackupSession {
   async #run(following: Following, again: boolean): Promise<BackupResult> {
     const { state } = this.#store.log
     const loaded = await this.#store.loaded()
-    const host = this.#options.host ?? hostName()
-    const parents = this.#sources.map((source) => parentOf(this.#store.records, source, host, this.#options.parent))
+    const parents = this.#identities.map((each) =>
+      parentOf(this.#store.records, each, this.#host, this.#options.parent),
+    )
     this.#parents = parents
     if (typeof this.#options.parent === 'string' && parents.every((parent) => parent === undefined)) {
       throw new KlosetError('KLOSET_SNAPSHOT_NOT_FOUND', `snapshot ${this.#options.parent} has none of these sources`, {
@@ -180,15 +192,34 @@ class BackupSession {
     if (this.#stores && cache !== undefined) cache.unfinished = true
     try {
       const trees = await this.#storeAll(loaded.table, parents)
-      const result = await this.#commit(host, trees, adopted, following, loaded.table)
-      if (this.#stores && cache !== undefined) cache.unfinished = false
-      return result
+      const records = this.#identities.map((identity, i): SourceRecord => {
+        const { root: tree, totals } = trees[i]!
+        return { ...identity, tree: toHex(tree), totals }
+      })
+      const same = this.#options.skipIfUnchanged ? await this.#unchangedSince(records) : undefined
+      const made = this.#stores && same === undefined
+      const snapshot = made ? await this.#commit(records, adopted, following, loaded.table) : undefined
+      if (snapshot === undefined) this.#dropAdopted(adopted)
+      if (this.#stores && cache !== undefined) cache.unfinished = snapshot === undefined && adopted.packs.size > 0
+      return this.#result(records, snapshot, same)
     } catch (error) {
       await this.#uploads.salvage()
-      // What was adopted is part of the store only once the log says so.
-      if (adopted.packs.size > 0) this.#store.dropIndex()
+      this.#dropAdopted(adopted)
       throw error
     }
+  }
+
+  /** What was adopted is part of the store only once the log says so. */
+  #dropAdopted(adopted: Adopted): void {
+    if (adopted.packs.size > 0) this.#store.dropIndex()
+  }
+
+  /** The snapshot that makes another one superfluous. What had to be stored anew, because it was lost, needs one. */
+  async #unchangedSince(sources: readonly SourceRecord[]): Promise<StoredSnapshot | undefined> {
+    if (this.#report.chunks > 0 || this.#report.metadata > 0) return undefined
+    await this.#store.log.refresh(this.#call, 0)
+    const record = sameAs(this.#store.records, sources, this.#host)
+    return record && this.#view(record)
   }
 
   /** When everything is read, what packs held that are gone is stored again. */
@@ -277,7 +308,10 @@ class BackupSession {
         report,
         signal: call.signal,
         scanned: () => this.#scanEnded(number),
-        parent,
+        parent: parent && {
+          tree: parent.tree,
+          comparison: comparison(this.#options.compare, parent.time, source.capabilities.timeGrain),
+        },
         fetch,
       })
     } finally {
@@ -338,50 +372,53 @@ class BackupSession {
   }
 
   async #commit(
-    host: string,
-    trees: readonly BuiltTree[],
+    sources: readonly SourceRecord[],
     adopted: Adopted,
     following: Following,
     table: IndexTable,
-  ): Promise<BackupResult> {
-    const report = this.#report
-    report.phase = 'commit'
-    report.tell(true)
-    const sources = this.#sources.map(({ type, origin, root }, i): SourceRecord => {
-      const { root: tree, totals } = trees[i]!
-      return { type, origin, root, tree: toHex(tree), totals }
+  ): Promise<StoredSnapshot> {
+    this.#report.phase = 'commit'
+    this.#report.tell(true)
+    const record = this.#record(sources)
+    this.#call.signal.throwIfAborted()
+    const entry = await commitSnapshot(
+      this.#store,
+      {
+        record,
+        segments: [...adopted.segments, ...this.#uploads.segments],
+        packs: new Set([...adopted.packs, ...this.#uploads.packs]),
+        parents: this.parents,
+        following,
+        table,
+      },
+      this.#call,
+    )
+    this.#report.put(entryObject(entry.position), entry.size)
+    return this.#view(record)
+  }
+
+  #view(record: SnapshotRecord): StoredSnapshot {
+    return new StoredSnapshot(record, {
+      storeId: this.#store.id,
+      call: this.#call,
+      blobs: () => this.#store.blobs(),
     })
-    const totals: Totals = sources.reduce((sum, source) => addTotals(sum, source.totals), noTotals)
-    let snapshot: StoredSnapshot | undefined
-    if (this.#stores) {
-      const record = this.#record(host, sources)
-      this.#call.signal.throwIfAborted()
-      const entry = await commitSnapshot(
-        this.#store,
-        {
-          record,
-          segments: [...adopted.segments, ...this.#uploads.segments],
-          packs: new Set([...adopted.packs, ...this.#uploads.packs]),
-          parents: this.parents,
-          following,
-          table,
-        },
-        this.#call,
-      )
-      report.put(entryObject(entry.position), entry.size)
-      snapshot = new StoredSnapshot(record, {
-        storeId: this.#store.id,
-        call: this.#call,
-        blobs: () => this.#store.blobs(),
-      })
-    }
+  }
+
+  #result(
+    sources: readonly SourceRecord[],
+    snapshot: StoredSnapshot | undefined,
+    unchangedSince: StoredSnapshot | undefined,
+  ): BackupResult {
+    const report = this.#report
     report.phase = 'done'
     report.tell(true)
     return {
       snapshot,
+      unchangedSince,
       failed: report.failed,
       failedCount: report.failedCount,
-      totals,
+      totals: sources.reduce((sum, source): Totals => addTotals(sum, source.totals), noTotals),
       changes: { new: report.new, changed: report.changed, unchanged: report.unchanged },
       added: {
         chunks: report.chunks,
@@ -394,15 +431,16 @@ class BackupSession {
     }
   }
 
-  #record(host: string, sources: readonly SourceRecord[]): SnapshotRecord {
+  #record(sources: readonly SourceRecord[]): SnapshotRecord {
     const { name, tags = [], user = userName() } = this.#options
     const [parent] = this.parents
+    const recorded = recordedOptions(this.#options, this.#sources)
     const report = this.#report
     return {
       id: toHex(runtime.randomBytes(16)),
       time: this.#started.toISOString(),
       duration: report.elapsed,
-      host,
+      host: this.#host,
       user,
       tags: [...new Set(tags)],
       tool: `kloset ${version}`,
@@ -411,6 +449,7 @@ class BackupSession {
       written: { blobs: report.chunks, bytes: report.addedBytes, stored: report.stored },
       ...(name === undefined ? {} : { name }),
       ...(parent === undefined ? {} : { parent }),
+      ...(recorded === undefined ? {} : { options: recorded }),
     }
   }
 }

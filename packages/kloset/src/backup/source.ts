@@ -2,8 +2,8 @@ import { compareBytes } from '../bytes/index.js'
 import { compareKeys, type Entry, type Source } from '../connector/index.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import { isDamage } from '../snapshot/readable.js'
-import { type BuiltTree, decodeStat, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
-import { sameContent, youngest } from './changed.js'
+import { type BuiltTree, type FetchNode, hasError, noContent, TreeCursor } from '../tree/index.js'
+import { type Comparison, isUnchanged } from './changed.js'
 import type { Files } from './files.js'
 import { type EntryView, entryOf } from './records.js'
 import type { BackupReport } from './report.js'
@@ -12,9 +12,6 @@ import type { Slot, Slots } from './slots.js'
 
 /** How many entries may wait for the content of one before them. */
 const mostWaiting = 40_000
-
-/** Kernels stamp times by a clock that ticks only every few milliseconds. */
-const coarsestClock = 10
 
 /** What walking along one source needs. */
 export interface SourceBackup {
@@ -26,8 +23,8 @@ export interface SourceBackup {
   readonly signal: AbortSignal
   /** Told when the scan is at its end. */
   readonly scanned: () => void
-  /** The tree of the same source in the parent snapshot, and when that backup began, in ms. */
-  readonly parent: { readonly tree: Uint8Array; readonly time: number } | undefined
+  /** The tree of the same source in the parent snapshot, and what of its files counts. */
+  readonly parent: { readonly tree: Uint8Array; readonly comparison: Comparison } | undefined
   readonly fetch: FetchNode
 }
 
@@ -102,7 +99,12 @@ function add(
     return
   }
   const before = parent !== undefined && !parent.done && compareBytes(parent.key, view.key) === 0 ? parent : undefined
-  const change = before === undefined ? 'new' : isUnchanged(options, before.stat, view.stat) ? 'unchanged' : 'changed'
+  const change =
+    before === undefined
+      ? 'new'
+      : isUnchanged(before.stat, view.stat, options.parent!.comparison)
+        ? 'unchanged'
+        : 'changed'
   report[change]++
   if (report.wantsEntries) {
     const told = entryOf(view)
@@ -117,16 +119,6 @@ function add(
   const wait = files.add(slot, view, entry)
   slots.add(slot)
   return wait
-}
-
-function isUnchanged(options: SourceBackup, before: Uint8Array, now: Uint8Array): boolean {
-  const young = youngest(now)
-  const same = compareBytes(before, now) === 0 ? !hasError(before) : sameContent(decodeStat(before), decodeStat(now))
-  if (!same) return false
-  const grain = Math.max(coarsestClock, Number(options.source.capabilities.timeGrain) / 1e6)
-  // Times this close to the last backup do not tell, and where there are none only a change token does.
-  if (young !== undefined && young < options.parent!.time - grain) return true
-  return decodeStat(now).version !== undefined
 }
 
 const fileType = 0

@@ -184,7 +184,10 @@ export interface Entry {
         readonly group?: string | undefined
       }
     | undefined
-  /** Finds hard links and changes. */
+  /**
+   * Finds hard links (device, number) and changes (number). A device that is not needed to tell hard links apart is best 0: numbers of
+   * devices change when a system starts anew, and whatever changes is stored again.
+   */
   readonly inode?: { readonly device: bigint; readonly number: bigint; readonly links: number } | undefined
   /** Where a symlink points, with the same escapes as `path`. */
   readonly target?: string | undefined

@@ -77,6 +77,9 @@ export class StoredSnapshot implements Snapshot {
   get tool(): string {
     return this.record.tool
   }
+  get options(): Snapshot['options'] {
+    return this.record.options ?? {}
+  }
   get written(): Snapshot['written'] {
     return this.record.written
   }

@@ -1,15 +1,19 @@
 import { describe, expect, it } from 'vitest'
+import type { Source } from '../../src/connector/index.js'
 import { KlosetError } from '../../src/errors.js'
 import { openStore } from '../../src/open.js'
+import { hostName } from '../../src/runtime/system.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import {
   contents,
   engine,
   errorsOf,
   expected,
+  listing,
   longAgo,
   newStore,
   noise,
+  type Scripted,
   type Specs,
   scripted,
   told,
@@ -130,6 +134,52 @@ describe('what is read', () => {
     expect(fine.opened).toEqual([])
   })
 
+  it('a file again whose times have no fraction, as of a filesystem that keeps whole seconds, for two seconds', async () => {
+    const { store } = await newStore()
+    const now = Math.floor(Date.now() / 1000) * 1000
+    const whole = { content: 'xyz', mtime: BigInt(now - 1_000) * 1_000_000n }
+    const older = { content: 'abc', mtime: BigInt(now - 3_000) * 1_000_000n }
+    const finer = { content: 'def', mtime: BigInt(now - 1_000) * 1_000_000n + 5_000n }
+    await store.backup(scripted({ finer, older, whole }))
+    const again = scripted({ finer, older, whole })
+    await store.backup(again)
+    expect(again.opened).toEqual(['whole'])
+  })
+
+  it('not a file of which only the device of the inode is another, as in a snapshot of a filesystem', async () => {
+    const { store } = await newStore()
+    const on = (device: bigint): Specs => ({ file: { content: 'xyz', inode: { device, number: 7n, links: 1 } } })
+    await store.backup(scripted(on(1n)))
+    const again = scripted(on(2n))
+    expect((await store.backup(again)).changes.unchanged).toBe(1)
+    expect(again.opened).toEqual([])
+  })
+
+  it.each([
+    ['ctime', { ctime: longAgo + 1n }, { ctime: false }],
+    ['ctime, however young', { ctime: BigInt(Date.now() + 60_000) * 1_000_000n }, { ctime: false }],
+    ['inode', { inode: { device: 1n, number: 8n, links: 1 } }, { inode: false }],
+  ])(
+    'not a file of which only the %s is another, where that does not count, and keeps what it is now',
+    async (_, change, compare) => {
+      const { store } = await newStore()
+      const stat = { content: 'xyz', ctime: longAgo, inode: { device: 1n, number: 7n, links: 1 } }
+      await store.backup(scripted({ file: stat }))
+      const again = scripted({ file: { ...stat, ...change } })
+      const { changes, snapshot } = await store.backup(again, { compare })
+      expect(changes).toEqual({ new: 0, changed: 0, unchanged: 1 })
+      expect(again.opened).toEqual([])
+      expect(await snapshot!.stat('file')).toMatchObject(change)
+      expect(snapshot!.options).toEqual({ compare: { ctime: true, inode: true, ...compare } })
+      expect((await store.snapshot('latest')).options).toEqual(snapshot!.options)
+      const other = 'inode' in compare ? { ctime: false } : { inode: false }
+      await store.backup(scripted({ file: stat }))
+      const strict = scripted({ file: { ...stat, ...change } })
+      await store.backup(strict, { compare: other })
+      expect(strict.opened).toEqual(['file'])
+    },
+  )
+
   it('a file again that was a directory or a link before', async () => {
     const { store } = await newStore()
     await store.backup(scripted({ 'x/inside': 'i', y: { type: 'symlink', target: 'x', size: 1 } }))
@@ -193,6 +243,131 @@ describe('the parent', () => {
     const last = await store.backup(source, { host: 'beta', parent: a.snapshot!.id.slice(0, 8) })
     expect(last.changes.unchanged).toBe(1)
     await expect(store.backup(source, { parent: 'ffff' })).rejects.toMatchObject({ code: 'KLOSET_SNAPSHOT_NOT_FOUND' })
+  })
+})
+
+describe('a source that is mounted elsewhere', () => {
+  it('has its history by the root it stands for', async () => {
+    const { store } = await newStore()
+    const a = await store.backup(scripted(tree, { root: '/home' }))
+    const source = scripted(tree, { root: '/mnt/snapshot' })
+    const b = await store.backup(source, { as: '/home' })
+    expect(source.opened).toEqual([])
+    expect(b.snapshot).toMatchObject({
+      parent: a.snapshot!.id,
+      options: { readFrom: ['/mnt/snapshot'] },
+      sources: [{ root: '/home' }],
+    })
+    const back = scripted(tree, { root: '/home' })
+    expect((await store.backup(back)).snapshot!.parent).toBe(b.snapshot!.id)
+    expect(back.opened).toEqual([])
+  })
+
+  it('is one of several, each with the root it stands for', async () => {
+    const { store } = await newStore()
+    const two = (): Source[] => [scripted({ f: 'a' }, { root: '/mnt/1' }), scripted({ f: 'b' }, { root: '/mnt/2' })]
+    const { snapshot } = await store.backup(two(), { as: ['/home', '/srv'] })
+    expect(snapshot!.sources).toMatchObject([
+      { root: '/home', at: 'home' },
+      { root: '/srv', at: 'srv' },
+    ])
+    await expect(store.backup(two(), { as: '/home' })).rejects.toThrow(TypeError)
+    await expect(store.backup(two(), { as: ['/home', ''] })).rejects.toThrow(TypeError)
+  })
+
+  it('is of the host that this machine is said to be', async () => {
+    const { store } = await newStore()
+    const container = (origin: string): Scripted => scripted(tree, { origin })
+    const a = await store.backup(container(hostName()), { host: 'web1' })
+    expect(a.snapshot!.sources).toMatchObject([{ origin: 'web1' }])
+    const source = container('web1')
+    const b = await store.backup(source, { host: 'web1' })
+    expect(b.snapshot!.parent).toBe(a.snapshot!.id)
+    expect(source.opened).toEqual([])
+  })
+})
+
+describe('where nothing changed, and that is enough', () => {
+  const skip = { skipIfUnchanged: true }
+
+  it('no snapshot is made, and the result says which holds the same', async () => {
+    const { store, place } = await newStore()
+    const first = await store.backup(scripted(tree), skip)
+    expect(first.snapshot).toBeDefined()
+    expect(first.unchangedSince).toBeUndefined()
+    const before = listing(place)
+    const settled: unknown[] = []
+    const source = { ...scripted(tree), settled: async (outcome: unknown) => void settled.push(outcome) }
+    const again = await store.backup(source, { ...skip, tags: ['daily'] })
+    expect(again.snapshot).toBeUndefined()
+    expect(again.unchangedSince!.id).toBe(first.snapshot!.id)
+    expect(again.changes).toEqual({ new: 0, changed: 0, unchanged: 4 })
+    expect(again.totals).toEqual(first.totals)
+    expect(settled).toEqual([{ snapshot: first.snapshot!.id }])
+    expect(listing(place)).toEqual(before)
+  })
+
+  it('also not where all was read again, or where it is only tried', async () => {
+    const { store } = await newStore()
+    const { snapshot } = await store.backup(scripted(tree))
+    for (const options of [{ parent: null }, { dryRun: true }]) {
+      const again = await store.backup(scripted(tree), { ...skip, ...options })
+      expect(again.unchangedSince?.id).toBe(snapshot!.id)
+    }
+  })
+
+  it.each<[string, Specs]>([
+    ['content', { 'b/three': { content: 'other', mtime: longAgo + 1n } }],
+    ['mode', { 'b/three': { content: 'three', mode: 0o600 } }],
+    ['a name more', { 'b/four': '' }],
+    ['a failure', { 'b/three': { content: 'three', mtime: longAgo + 1n, unreadable: new Error('no') } }],
+  ])('but one is made for another %s', async (_, change) => {
+    const { store } = await newStore()
+    await store.backup(scripted(tree))
+    const { snapshot, unchangedSince } = await store.backup(scripted({ ...tree, ...change }), skip)
+    expect(snapshot).toBeDefined()
+    expect(unchangedSince).toBeUndefined()
+  })
+
+  it('and one for a name less', async () => {
+    const { store } = await newStore()
+    const { link: _, ...less } = tree
+    await store.backup(scripted(tree))
+    expect((await store.backup(scripted(less), skip)).snapshot).toBeDefined()
+  })
+
+  it('failures that are the same as in the last one need none, and are told', async () => {
+    const { store } = await newStore()
+    const specs: Specs = { ...tree, secret: { content: 'x', unreadable: new KlosetError('KLOSET_DENIED', 'no') } }
+    const { snapshot } = await store.backup(scripted(specs))
+    const again = await store.backup(scripted(specs), skip)
+    expect(again.unchangedSince?.id).toBe(snapshot!.id)
+    expect(again.failed).toMatchObject([{ path: 'secret' }])
+  })
+
+  it('is of the same host and just the same sources', async () => {
+    const { store } = await newStore()
+    const source = (root: string, text = 'f'): Scripted => scripted({ [text]: 'f' }, { root })
+    const both = await store.backup([source('/a'), source('/b')])
+    // Of one source alone there is no snapshot yet.
+    expect((await store.backup(source('/a'), skip)).snapshot).toBeDefined()
+    expect((await store.backup([source('/b'), source('/a')], skip)).unchangedSince?.id).toBe(both.snapshot!.id)
+    expect((await store.backup([source('/a'), source('/b', 'g')], skip)).snapshot).toBeDefined()
+    expect((await store.backup([source('/a'), source('/b', 'g')], { ...skip, host: 'other' })).snapshot).toBeDefined()
+    // The one before the last is not the last.
+    expect((await store.backup([source('/a'), source('/b')], skip)).snapshot).toBeDefined()
+  })
+
+  it('counts only snapshots that are still there', async () => {
+    const { store } = await newStore()
+    const { snapshot } = await store.backup(scripted(tree))
+    await store.forget([snapshot!.id])
+    expect((await store.backup(scripted(tree), skip)).snapshot).toBeDefined()
+    const { store: raced } = await newStore()
+    const old = await raced.backup(scripted(tree))
+    const source = scripted(tree, { onBatch: (number) => void (number === 1 && raced.forget([old.snapshot!.id])) })
+    expect((await raced.backup(source, skip)).snapshot).toBeDefined()
+    expect(await errorsOf(raced)).toEqual([])
   })
 })
 
