@@ -37,6 +37,7 @@ export interface Notice {
     | 'parent-damaged'
     | 'packs-missing'
     | 'pruned-meanwhile'
+    | 'source-lacks'
     | 'rechunked'
     | 'cache-unusable'
     | 'memory-unusable'
@@ -187,6 +188,8 @@ export interface BackupOptions extends Run<BackupEvent> {
   readonly dryRun?: boolean
   /** Also tell each entry as an event (`new`, `changed`, `unchanged`): costs time. */
   readonly entries?: boolean
+  /** Settings of the sources' connectors by name, for sources that are given as locations. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>
   /** Overrides the store's codec for what this backup writes. */
   readonly codec?: 'zstd' | 'lz4' | 'deflate' | 'none'
   /** Overrides the store's pack size for what this backup writes: bytes, from one frame to 128 MiB. */
@@ -281,7 +284,7 @@ export interface RestoreOptions extends Run<RestoreEvent> {
 export interface RestoreResult {
   readonly failed: readonly FailedEntry[]
   readonly failedCount: number
-  /** What the destination cannot keep, by kind, with how many entries it concerns. */
+  /** What the destination did not keep, by kind (`owner`, `xattrs:trusted`, …), with how many entries it concerns. */
   readonly leftOut: Readonly<Record<string, number>>
   readonly totals: Totals
   /** Files left as they were, by the overwrite policy. */
@@ -359,6 +362,8 @@ export type SnapshotEntry = Entry & {
   readonly contentSize?: number | undefined
   /** Names the stored content: files with one id in one store have the same bytes. */
   readonly contentId?: string | undefined
+  /** Lengths of the extended attributes that are too long to be in `xattrs`: a restore reads them. */
+  readonly longXattrs?: Readonly<Record<string, number>> | undefined
   readonly error?: { readonly code: string; readonly message: string } | undefined
 }
 

@@ -91,7 +91,7 @@ export class OpenStore implements Store {
       const sources: Source[] = []
       for (const each of wanted) {
         if (typeof each === 'string')
-          opened.push(await this.#registry.source(each, connectHere({}, 'read', call.signal)))
+          opened.push(await this.#registry.source(each, connectHere(options.options ?? {}, 'read', call.signal)))
         sources.push(typeof each === 'string' ? opened.at(-1)! : each)
       }
       return await backup(this.#store, sources, options, call)
@@ -254,7 +254,7 @@ function isList<T>(value: T | readonly T[]): value is readonly T[] {
 /** What is not there yet: a dry run writes nothing to it. */
 const newPlace: Destination = {
   capabilities: {
-    keeps: ['directories', 'symlinks', 'special', 'mode', 'owner', 'mtime', 'birthtime', 'xattrs', 'holes'],
+    keeps: ['directories', 'symlinks', 'special', 'devices', 'mode', 'owner', 'mtime', 'xattrs', 'holes'],
     order: 'path',
     concurrency: 1,
     names: { caseSensitive: true },

@@ -1,7 +1,7 @@
 import { createBackupJob } from './backup/job.js'
 import type { BackupInit } from './backup/messages.js'
 import { createScanJob, type ScanInit } from './backup/scan-job.js'
-import type { WorkerSide } from './connector/index.js'
+import type { WorkerEntry } from './connector/index.js'
 import { createSortJob, type SortInit } from './index/index.js'
 import { createCompareJob } from './restore/compare-job.js'
 import { createRestoreJob } from './restore/job.js'
@@ -37,7 +37,7 @@ export const createJob: JobFactory = async (kind, init) => {
   }
 }
 
-async function load(url: string): Promise<(data: unknown) => WorkerSide> {
-  const module = (await import(/* @vite-ignore */ url)) as { default: (data: unknown) => WorkerSide }
+async function load(url: string): Promise<WorkerEntry> {
+  const module = (await import(/* @vite-ignore */ url)) as { default: WorkerEntry }
   return module.default
 }

@@ -47,6 +47,7 @@ export function entryJson(snapshot: Snapshot, entry: SnapshotEntry): JsonLine {
     device,
     inode: inode && { device: String(inode.device), number: String(inode.number), links: inode.links },
     xattrs: entry.xattrs && base64(entry.xattrs),
+    longXattrs: entry.longXattrs,
     attributes,
     error,
   }

@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes/index.js'
-import { encodeContent, ListBuilder, type ListBuilderOptions } from '../tree/index.js'
+import { type Extent, encodeContent, ListBuilder, type ListBuilderOptions } from '../tree/index.js'
 
 /** Bytes of a chunk in an answer of a worker: id, length. */
 export const chunkLength = 36
@@ -14,8 +14,12 @@ const inline = 16
 export function contentOf(chunks: Uint8Array, lists: ListBuilderOptions): Bytes | Promise<Bytes> {
   const count = chunks.length / chunkLength
   if (count > inline) return listOf(chunks, lists)
-  const extents = Array.from({ length: count }, (_, i) => chunkAt(chunks, i))
-  return encodeContent({ form: 'extents', extents })
+  return encodeContent({ form: 'extents', extents: extentsOf(chunks) })
+}
+
+/** The extents in `chunks`, 36 bytes each. */
+export function extentsOf(chunks: Uint8Array): Extent[] {
+  return Array.from({ length: chunks.length / chunkLength }, (_, i) => chunkAt(chunks, i))
 }
 
 /** Adds chunks, 36 bytes each, to a list. */

@@ -1,16 +1,25 @@
 import pLimit from 'p-limit'
-import type { Bytes } from '../bytes/index.js'
+import { type Bytes, concatBytes } from '../bytes/index.js'
 import { type ChunkSizes, createChunker } from '../chunk/index.js'
 import { type Call, type Entry, pathFromBytes, type Source } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
 import { isKlosetError, KlosetError } from '../errors.js'
 import type { PostedError } from '../runtime/jobs.js'
 import { errorOfPosted } from '../runtime/posted.js'
-import { decodeStat, encodeStat, ListBuilder, type ListBuilderOptions, noContent } from '../tree/index.js'
-import { addChunks, chunkLength, contentOf, emptyContent, lengthOfChunks } from './content.js'
+import {
+  decodeStat,
+  type Extent,
+  encodeStat,
+  ListBuilder,
+  type ListBuilderOptions,
+  noContent,
+  type Stat,
+  xattrPieces,
+} from '../tree/index.js'
+import { addChunks, chunkLength, contentOf, emptyContent, extentsOf, lengthOfChunks } from './content.js'
 import type { CutReply, StoredReply } from './messages.js'
 import { Pieces } from './pieces.js'
-import { type EntryView, entryOf, RecordWriter } from './records.js'
+import { decodeValues, type EntryView, entryOf, RecordWriter } from './records.js'
 import type { BackupReport } from './report.js'
 import { errorText } from './scan.js'
 import type { Slot, Slots } from './slots.js'
@@ -70,14 +79,20 @@ export class Files {
     if (size === undefined || size >= largeFile) {
       this.send()
       this.#options.slots.track(this.#large(slot, view))
-      return this.#flow()
+      return this.flow()
     }
     this.#batch.copy(view.record)
     this.#slots.push(slot)
     this.#bytes += size
     if (this.#bytes < batchBytes && this.#slots.length < batchFiles) return
     this.send()
-    return this.#flow()
+    return this.flow()
+  }
+
+  /** Starts to store values of extended attributes that a stat does not hold itself; the slot's stat gets them later. */
+  addXattrs(slot: Slot, values: Uint8Array): void {
+    slot.waits = true
+    this.#options.slots.track(this.#xattrs(slot, decodeValues(values)))
   }
 
   /** Sends the files that were gathered. */
@@ -181,6 +196,30 @@ export class Files {
     this.#options.slots.drain()
   }
 
+  async #xattrs(slot: Slot, values: Readonly<Record<string, Uint8Array>>): Promise<void> {
+    try {
+      const storedXattrs = await this.#storeValues(values)
+      slot.stat = encodeStat({ ...decodeStat(slot.stat), storedXattrs })
+    } catch (error) {
+      // More than an entry can have: it goes without.
+      if (!isKlosetError(error, 'KLOSET_LIMIT') || this.#options.source.capabilities.atomic) throw error
+      slot.stat = encodeStat({ ...decodeStat(slot.stat), error: errorText(error) })
+      this.#options.report.fail(pathFromBytes(slot.key), error)
+    }
+    slot.waits = false
+    this.#options.slots.drain()
+  }
+
+  async #storeValues(values: Readonly<Record<string, Uint8Array>>): Promise<Stat['storedXattrs']> {
+    const { workers, number, sizes } = this.#options
+    const pieces = Object.entries(values).map(([name, { length }]) => ({ name, of: xattrPieces(length, sizes.max) }))
+    const bytes = concatBytes(...Object.values(values))
+    const lengths = Uint32Array.from(pieces.flatMap(({ of }) => of))
+    const { chunks } = await workers.store({ op: 'blobs', source: number, bytes, lengths }, [bytes.buffer])
+    const extents = extentsOf(chunks)
+    return Object.fromEntries(pieces.map(({ name, of }): [string, Extent[]] => [name, extents.splice(0, of.length)]))
+  }
+
   async #append(list: ListBuilder, reply: StoredReply): Promise<void> {
     await addChunks(list, reply.chunks)
     this.#options.report.bytes += lengthOfChunks(reply.chunks)
@@ -206,7 +245,7 @@ export class Files {
   }
 
   /** Waits for a worker and for the storage, so that the scan does not run ahead of them. */
-  async #flow(): Promise<void> {
+  async flow(): Promise<void> {
     this.#options.slots.check()
     await this.#options.room()
     await this.#options.workers.idle()

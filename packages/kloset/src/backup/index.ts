@@ -253,6 +253,7 @@ class BackupSession {
     try {
       const trees: BuiltTree[] = []
       for (const [number, source] of this.#sources.entries()) {
+        for (const message of source.lacks ?? []) this.#report.event({ type: 'notice', code: 'source-lacks', message })
         trees.push(await this.#backupSource(source, number, workers, parents[number], write))
         metadata.closeFrame()
       }

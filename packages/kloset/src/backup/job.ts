@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes/index.js'
-import type { Entry, WorkerFile, WorkerSide } from '../connector/index.js'
+import { type Entry, noHost, type WorkerEntry, type WorkerFile, type WorkerSide } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import { type Kernels, kernels } from '../kernels/index.js'
 import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
@@ -10,12 +10,11 @@ import type { BackupInit, BackupMessage, CutReply, FileResult } from './messages
 import { entryOf, entryViews } from './records.js'
 
 /** Makes the part of a backup that runs in each worker. `load` imports a connector's worker module. */
-export async function createBackupJob(
-  init: BackupInit,
-  load: (url: string) => Promise<(data: unknown) => WorkerSide>,
-): Promise<Job> {
+export async function createBackupJob(init: BackupInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
   const sides = await Promise.all(
-    init.modules.map(async (module) => (module === undefined ? undefined : (await load(module.url))(module.data))),
+    init.modules.map(async (module) =>
+      module === undefined ? undefined : (await load(module.url))(module.data, noHost),
+    ),
   )
   return new BackupJob(init, sides)
 }

@@ -1,4 +1,4 @@
-import type { Entry, Failure, Filter, WorkerSide } from '../connector/index.js'
+import { type Entry, type Failure, type Filter, noHost, type WorkerEntry } from '../connector/index.js'
 import type { Job, JobReply, PostedModule } from '../runtime/jobs.js'
 import type { ScanReply } from './messages.js'
 import { ScanEncoder } from './scan.js'
@@ -16,11 +16,8 @@ export interface ScanMessage {
 }
 
 /** Makes the part of a scan that runs in each worker. `load` imports the source's worker module. */
-export async function createScanJob(
-  init: ScanInit,
-  load: (url: string) => Promise<(data: unknown) => WorkerSide>,
-): Promise<Job> {
-  const side = (await load(init.module.url))(init.module.data)
+export async function createScanJob(init: ScanInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
+  const side = (await load(init.module.url))(init.module.data, noHost)
   // Usually one: more where threads were wanted and could not be had.
   const scans = new Map<number, { items: Iterator<readonly (Entry | Failure)[]>; encoder: ScanEncoder }>()
   return {

@@ -51,9 +51,17 @@ export class ScanEncoder {
   #put(entry: Entry, error?: EntryError): void {
     // A source that gives such a path is wrong altogether: what it means by it cannot be guessed.
     checkPath(entry.path)
-    this.#records.add(entry, error)
-    this.#entries.push(entry)
     this.#last = entry.path
+    try {
+      this.#records.add(entry, error)
+      this.#entries.push(entry)
+    } catch (thrown) {
+      if (!isKlosetError(thrown, 'KLOSET_LIMIT')) throw thrown
+      const { path, type } = entry
+      this.#failures.push({ path, error: postedError(thrown) })
+      this.#records.add({ path, type }, errorText(thrown))
+      this.#entries.push({ path, type })
+    }
   }
 }
 

@@ -1,12 +1,14 @@
 import { compareKeys } from '../connector/index.js'
 import { type BuiltTree, encodeStat, noContent, type TreeBuilder } from '../tree/index.js'
 
-/** An entry on its way into the tree. */
+/** An entry on its way into the tree: it waits for its content, and for values of its extended attributes that are stored as chunks. */
 export interface Slot {
   readonly key: Uint8Array
   stat: Uint8Array
   /** Undefined until its content is stored. */
   content: Uint8Array | undefined
+  /** Whether its stat is yet to name the chunks of extended attributes. */
+  waits?: boolean
 }
 
 /** Takes entries, waits for their content, and makes a tree of them. */
@@ -55,7 +57,7 @@ export class SlotQueue implements Slots {
     let moved = 0
     while (this.#head < this.#slots.length) {
       const slot = this.#slots[this.#head]!
-      if (slot.content === undefined) break
+      if (slot.content === undefined || slot.waits === true) break
       this.#tree.add(slot)
       this.#head++
       moved++

@@ -52,6 +52,8 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       }
       const wait = add(options, parent, view, entry)
       if (wait !== undefined) await wait
+      // Values are held until a worker takes them.
+      if (view.values !== undefined) await files.flow()
     }
     if (reply.done) options.scanned()
     if (slots.length > mostWaiting) files.send()
@@ -93,6 +95,7 @@ function add(
 ): void | Promise<void> {
   const { files, slots, report } = options
   const slot: Slot = { key: view.key, stat: view.stat, content: undefined }
+  if (view.values !== undefined) files.addXattrs(slot, view.values)
   if (view.stat[0] !== fileType || hasError(view.stat)) {
     slot.content = noContent
     slots.add(slot)

@@ -280,14 +280,17 @@ export interface Source {
   changes?(since: string, how: Call & { readonly filter: Filter }): Batches<Entry | Failure | { readonly gone: string }>
   /** Told when the backup was committed, or was not: release what was held for it. */
   settled?(outcome: { readonly snapshot: string | undefined }): Promise<void>
+  /** What a backup from here lacks, and why, as sentences for a person. Told once a backup. */
+  readonly lacks?: readonly string[] | undefined
   close(): Promise<void>
 }
 
-/** What a destination can keep of an entry. */
+/** What a destination can keep of an entry. `special` are FIFOs and sockets, `devices` block and character devices. */
 export type Kept =
   | 'directories'
   | 'symlinks'
   | 'special'
+  | 'devices'
   | 'mode'
   | 'owner'
   | 'mtime'
@@ -296,11 +299,26 @@ export type Kept =
   | 'holes'
   | `attributes:${string}`
 
+/** What was left out of an entry: a whole kind of thing, or a part of it such as `mode:setuid` or `xattrs:trusted`. */
+export type LeftOut = Kept | `mode:${string}` | `xattrs:${string}`
+
+/** What a destination's calls that make something get. */
+export interface Making extends Call {
+  /**
+   * To be told what could not be kept of the entry at hand, though others may keep theirs: an owner that only root may give, an
+   * attribute that the file system refuses. At most once for a kind and entry. The entry counts as restored, and what was left out of
+   * all of them is reported by kind, with a count.
+   */
+  leftOut?(kind: LeftOut): void
+}
+
 /** Where a restore goes. Every method stays inside its root, whatever an entry's path says. */
 export interface Destination {
   readonly capabilities: {
     /** The rest is reported as left out. */
     readonly keeps: readonly Kept[]
+    /** Of what does not keep owners: whether what is made has this one anyway, as a user's own files have. */
+    givesOwner?(owner: NonNullable<Entry['owner']>): boolean
     /** `path`: wants entries in path order. A directory always precedes what it holds. */
     readonly order: 'path' | 'any'
     readonly concurrency: number
@@ -314,13 +332,13 @@ export interface Destination {
   /** What is there now, for overwrite policies and comparison. */
   readonly current?: Source | undefined
   /** Makes everything that has no content: directories, symlinks, devices. A directory that exists stays. */
-  create(entry: Entry, how: Call): Promise<void>
+  create(entry: Entry, how: Making): Promise<void>
   /** Writes a file, atomically: whoever looks sees the old file or the new one. */
-  write(entry: Entry, content: Content, how: Call): Promise<void>
-  /** Makes `path` a hard link to `to`, a file this run wrote. */
+  write(entry: Entry, content: Content, how: Making): Promise<void>
+  /** Makes `path` a hard link to `to`, which this run made and which is no directory. Where that cannot be, it throws, and the entry is made. */
   link?(path: string, to: string, how: Call): Promise<void>
-  /** Sets owner, mode and times: of a directory after its children are done, or of a file whose content is right already. */
-  finish?(entry: Entry, how: Call): Promise<void>
+  /** Sets owner, mode, extended attributes and times: of a directory after its children are done, or of a file whose content is right already. */
+  finish?(entry: Entry, how: Making): Promise<void>
   /**
    * Removes files, links, devices and empty directories, in this order; what is absent is fine, and links are not followed.
    * @throws KLOSET_EXISTS for a directory that is not empty: nothing goes that was not named.
@@ -333,13 +351,22 @@ export interface Destination {
 }
 
 /**
- * The optional fast path of a local source or destination: a module whose default export is `(data) => WorkerSide`, loaded in
+ * The optional fast path of a local source or destination: a module whose default export is a {@link WorkerEntry}, loaded in
  * the engine's workers. A small file costs about 10 µs through it, 60 µs through promises on the main thread.
  */
 export interface WorkerModule {
   readonly url: URL
   /** Cloned into each worker. */
   readonly data?: unknown
+}
+
+/** Makes the worker's part from the module's `data`. */
+export type WorkerEntry = (data: unknown, host: WorkerHost) => WorkerSide
+
+/** What the engine is for the worker's part. */
+export interface WorkerHost {
+  /** As {@link Making.leftOut}, of the entry that is being made, committed or finished. */
+  leftOut(kind: LeftOut): void
 }
 
 /** An open file of a source, in a worker. All calls are synchronous. */

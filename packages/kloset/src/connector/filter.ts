@@ -1,4 +1,7 @@
-import type { Filter } from './contract.js'
+import type { Filter, WorkerHost } from './contract.js'
 
 /** Takes every entry. */
 export const everything: Filter = { takes: () => true }
+
+/** Of a source, of which nothing is left out. */
+export const noHost: WorkerHost = { leftOut: () => undefined }

@@ -14,7 +14,9 @@ export type {
   Filter,
   Inspector,
   Kept,
+  LeftOut,
   Location,
+  Making,
   Option,
   OptionSchema,
   Options,
@@ -25,12 +27,14 @@ export type {
   StorageCapabilities,
   StoredObject,
   WantedFile,
+  WorkerEntry,
   WorkerFile,
+  WorkerHost,
   WorkerModule,
   WorkerOutput,
   WorkerSide,
 } from './contract.js'
-export { everything } from './filter.js'
+export { everything, noHost } from './filter.js'
 export type { ListDirectory } from './listing.js'
 export { type ParsedLocation, parseLocation, withQuery } from './location.js'
 export type { OptionValue } from './options.js'

@@ -12,6 +12,8 @@ export interface Target {
   readonly stat: Stat
   /** The encoding of `stat`. */
   readonly encoded: Uint8Array
+  /** The values of extended attributes that `encoded` only refers to, as they travel between threads; see {@link withXattrs}. */
+  readonly values?: Uint8Array
   readonly content: StoredContent
 }
 

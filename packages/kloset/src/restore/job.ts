@@ -1,6 +1,6 @@
 import { entryOf, entryViews } from '../backup/records.js'
 import { equalBytes, toHex } from '../bytes/index.js'
-import type { Entry, WorkerOutput, WorkerSide } from '../connector/index.js'
+import type { Entry, LeftOut, WorkerEntry, WorkerOutput, WorkerSide } from '../connector/index.js'
 import { createKeyring, type Keyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
 import { type Kernels, kernels } from '../kernels/index.js'
@@ -8,15 +8,14 @@ import { PackOpener, packObject } from '../pack/index.js'
 import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 import type { Job, JobReply, PostedError } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
-import type { FramesMessage, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
+import type { BeginReply, FramesMessage, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
 import { isZero } from './zeros.js'
 
 /** Makes the part of a restore that runs in each worker. `load` imports the destination's worker module. */
-export async function createRestoreJob(
-  init: RestoreInit,
-  load: (url: string) => Promise<(data: unknown) => WorkerSide>,
-): Promise<Job> {
-  return new RestoreJob(init, (await load(init.module.url))(init.module.data))
+export async function createRestoreJob(init: RestoreInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
+  const leftOut = new Map<LeftOut, number>()
+  const host = { leftOut: (kind: LeftOut) => void leftOut.set(kind, (leftOut.get(kind) ?? 0) + 1) }
+  return new RestoreJob(init, (await load(init.module.url))(init.module.data, host), leftOut)
 }
 
 /** Opens frames, verifies each chunk in them, and writes them to files from the same memory. */
@@ -25,14 +24,29 @@ class RestoreJob implements Job {
   readonly #side: WorkerSide
   readonly #kernels: Kernels = kernels()
   readonly #fixed: Region = takeRegion(64)
+  // What the side told since the last answer.
+  readonly #leftOut: Map<LeftOut, number>
 
-  constructor(init: RestoreInit, side: WorkerSide) {
+  constructor(init: RestoreInit, side: WorkerSide, leftOut: Map<LeftOut, number>) {
     this.#keyring = createKeyring(init.material)
     this.#side = side
+    this.#leftOut = leftOut
     this.#kernels.heap().set(this.#keyring.chunkKey, this.#fixed.at)
   }
 
   handle(message: RestoreMessage): JobReply {
+    const value = this.#answer(message)
+    if (this.#leftOut.size === 0) return { value }
+    const leftOut = [...this.#leftOut]
+    this.#leftOut.clear()
+    return { value: { ...value, leftOut } }
+  }
+
+  end(): void {
+    giveRegion(this.#fixed)
+  }
+
+  #answer(message: RestoreMessage): RestoreReply | BeginReply {
     switch (message.op) {
       case 'make':
         return each(message.records, (entry) => this.#make(entry))
@@ -42,24 +56,20 @@ class RestoreJob implements Job {
         const [view] = entryViews(message.record)
         const output = this.#side.create!(entryOf(view!))
         output.release()
-        return { value: { handle: output.handle } }
+        return { handle: output.handle }
       }
       case 'settle': {
         const [view] = entryViews(message.record)
         const output = this.#side.create!(entryOf(view!), message.handle)
         if (message.commit) output.commit()
         else output.abort()
-        return { value: undefined }
+        return { failed: [] }
       }
       case 'frames':
-        return { value: new FrameWriting(this.#side, this.#keyring, this.#kernels, this.#fixed, message).run() }
+        return new FrameWriting(this.#side, this.#keyring, this.#kernels, this.#fixed, message).run()
       default:
         throw new TypeError(`unknown request ${(message satisfies never as RestoreMessage).op}`)
     }
-  }
-
-  end(): void {
-    giveRegion(this.#fixed)
   }
 
   #make(entry: Entry): void {
@@ -194,7 +204,7 @@ const pieceLength = 5
 // Few file systems have smaller holes.
 const blockSize = 4096
 
-function each(records: Uint8Array, act: (entry: Entry) => void): JobReply {
+function each(records: Uint8Array, act: (entry: Entry) => void): RestoreReply {
   const failed: { at: number; error: PostedError }[] = []
   let at = 0
   for (const view of entryViews(records)) {
@@ -205,6 +215,5 @@ function each(records: Uint8Array, act: (entry: Entry) => void): JobReply {
     }
     at++
   }
-  const value: RestoreReply = { failed }
-  return { value }
+  return { failed }
 }

@@ -1,4 +1,5 @@
 import type { Bytes } from '../bytes/index.js'
+import type { LeftOut } from '../connector/index.js'
 import type { KeyMaterial } from '../crypto/index.js'
 import type { PostedError, PostedModule } from '../runtime/jobs.js'
 
@@ -40,13 +41,18 @@ export interface FramesMessage {
   readonly ids: Bytes
 }
 
+/** In every answer: what the destination left out since the last one, with how often. */
+export interface LeftOutReply {
+  readonly leftOut?: readonly (readonly [LeftOut, number])[]
+}
+
 /** What went wrong, by the position of the entry in what was sent. */
-export interface RestoreReply {
+export interface RestoreReply extends LeftOutReply {
   readonly failed: readonly { readonly at: number; readonly error: PostedError }[]
 }
 
 /** The answer to `begin`. */
-export interface BeginReply {
+export interface BeginReply extends LeftOutReply {
   readonly handle: string
 }
 

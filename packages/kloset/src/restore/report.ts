@@ -1,7 +1,7 @@
 import type { RestoreEvent, RestoreOptions } from '../api.js'
 import { mostFailed } from '../backup/report.js'
 import { Telling } from '../backup/telling.js'
-import type { Destination, Kept } from '../connector/index.js'
+import type { Call, Destination, Kept, Making } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
 import type { FailedEntry, Progress } from '../run.js'
 import type { Stat } from '../tree/index.js'
@@ -22,6 +22,7 @@ export class RestoreReport {
   total: Progress['total']
   readonly #options: RestoreOptions
   readonly #keeps: ReadonlySet<Kept>
+  readonly #capabilities: Destination['capabilities']
   readonly #telling: Telling
   // Paths that are followed, and whether they failed.
   readonly #followed = new Map<string, boolean>()
@@ -32,7 +33,8 @@ export class RestoreReport {
     this.#options = options
     this.#settled = options.verify === true ? new Set() : undefined
     this.#telling = new Telling(options)
-    this.#keeps = new Set(destination.capabilities.keeps)
+    this.#capabilities = destination.capabilities
+    this.#keeps = new Set(this.#capabilities.keeps)
   }
 
   get elapsed(): number {
@@ -53,16 +55,15 @@ export class RestoreReport {
   takes(stat: Stat): boolean {
     const kind = kindOf(stat.type)
     if (kind !== undefined && !this.#keeps.has(kind)) {
-      this.#leave(kind)
+      this.leave(kind)
       return false
     }
-    if (stat.owner !== undefined && !this.#keeps.has('owner')) this.#leave('owner')
-    if (stat.xattrs !== undefined && !this.#keeps.has('xattrs')) this.#leave('xattrs')
-    if (stat.mode !== undefined && !this.#keeps.has('mode')) this.#leave('mode')
-    if (stat.mtime !== undefined && !this.#keeps.has('mtime')) this.#leave('mtime')
-    if (stat.birthtime !== undefined && !this.#keeps.has('birthtime')) this.#leave('birthtime')
+    if (stat.owner !== undefined && !this.#givesOwner(stat.owner)) this.leave('owner')
+    if (hasXattrs(stat) && !this.#keeps.has('xattrs')) this.leave('xattrs')
+    if (stat.mode !== undefined && !this.#keeps.has('mode')) this.leave('mode')
+    if (stat.mtime !== undefined && !this.#keeps.has('mtime')) this.leave('mtime')
     for (const name of Object.keys(stat.attributes ?? {})) {
-      if (!this.#keeps.has(`attributes:${name}`)) this.#leave(`attributes:${name}`)
+      if (!this.#keeps.has(`attributes:${name}`)) this.leave(`attributes:${name}`)
     }
     return true
   }
@@ -147,6 +148,10 @@ export class RestoreReport {
     this.event({ type: 'failed', path, error })
   }
 
+  #givesOwner(owner: NonNullable<Stat['owner']>): boolean {
+    return this.#keeps.has('owner') || this.#capabilities.givesOwner?.(owner) === true
+  }
+
   /** Tells the progress, at most ten times a second unless `now`. */
   tell(now = false): void {
     const { files, directories, others, bytes } = this.phase === 'check' ? this.verified : this.totals
@@ -162,9 +167,19 @@ export class RestoreReport {
     }))
   }
 
-  #leave(kind: string): void {
-    this.leftOut[kind] = (this.leftOut[kind] ?? 0) + 1
+  /** What a call that makes something gets: what is left out is counted here. */
+  making(call: Call): Making {
+    return { ...call, leftOut: (kind) => this.leave(kind) }
   }
+
+  /** Counts what the destination did not keep of entries. */
+  leave(kind: string, count = 1): void {
+    this.leftOut[kind] = (this.leftOut[kind] ?? 0) + count
+  }
+}
+
+function hasXattrs({ xattrs, storedXattrs }: Stat): boolean {
+  return xattrs !== undefined || storedXattrs !== undefined
 }
 
 function kindOf(type: Stat['type']): Kept | undefined {
@@ -177,9 +192,10 @@ function kindOf(type: Stat['type']): Kept | undefined {
       return 'symlinks'
     case 'fifo':
     case 'socket':
+      return 'special'
     case 'block':
     case 'character':
-      return 'special'
+      return 'devices'
     default:
       throw new TypeError(`unknown type ${type satisfies never}`)
   }

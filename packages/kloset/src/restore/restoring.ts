@@ -10,6 +10,7 @@ import { HardLinks } from './links.js'
 import type { Overwriting, Verdict } from './overwrite.js'
 import type { RestoreReport } from './report.js'
 import type { Writer } from './writers.js'
+import { withXattrs } from './xattrs.js'
 
 /** After how many entries the event loop has a turn. */
 const turnEvery = 256
@@ -147,10 +148,14 @@ export class Restoring {
   }
 
   /** Gives a file whose content is right its mode, owner and times. */
-  async #mend({ path, stat }: Target): Promise<void> {
-    const { destination, dryRun, report, call } = this.#parts
+  async #mend(target: Target): Promise<void> {
+    const { store, destination, dryRun, report, call } = this.#parts
+    const { path } = target
     try {
-      if (!dryRun) await destination.finish!({ ...stat, path }, call)
+      if (!dryRun) {
+        const { stat } = await withXattrs(target, store, report, call)
+        await destination.finish!({ ...stat, path }, report.making(call))
+      }
       report.mend(path)
     } catch (error) {
       call.signal.throwIfAborted()

@@ -9,7 +9,7 @@ import type { OpenedStore } from '../store/opened.js'
 import { PackRanges, type ReadFrames } from '../store/reads.js'
 import { extents, type PlacedExtent } from '../tree/index.js'
 import type { Target } from './entries.js'
-import type { BeginReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
+import type { BeginReply, LeftOutReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
 import type { RestoreReport } from './report.js'
 import { type FileState, type Request, Window } from './window.js'
 
@@ -19,6 +19,9 @@ const windowFiles = 8_192
 
 /** The first window is small, so that writing starts early; each next one has twice as much. */
 const firstWindow = 1 / 8
+
+/** So many bytes of long extended attributes, too. */
+const mostValues = 16 * 1024 * 1024
 
 /** Requests under way for each worker: one being written, one being read. */
 const depth = 2
@@ -41,6 +44,7 @@ export class WorkerRestore {
   #window: Window | undefined
   #share = firstWindow
   #made: Target[] = []
+  #values = 0
   #running: Promise<void> = Promise.resolve()
   #next = 0
   // How many requests are under way at once.
@@ -80,7 +84,10 @@ export class WorkerRestore {
 
   /** Takes the next entry, in path order. */
   async add(target: Target): Promise<void> {
-    const { stat, content } = target
+    const { stat, content, values } = target
+    // What is gathered holds them in memory.
+    this.#values += values?.length ?? 0
+    if (this.#values > mostValues) await this.#run()
     if (stat.type === 'directory') this.#keepDirectory(target)
     if (content.form === 'none' || (content.form === 'extents' && content.extents.length === 0)) {
       this.#made.push(target)
@@ -106,7 +113,7 @@ export class WorkerRestore {
       const views = [...entryViews(records)].reverse()
       const reversed = new RecordWriter()
       for (const { record } of views) reversed.copy(record)
-      const reply = (await this.#ask(0, { op: 'finish', records: reversed.finish() })) as RestoreReply
+      const reply = await this.#ask<RestoreReply>(0, { op: 'finish', records: reversed.finish() })
       for (const { at, error } of reply.failed) this.#report.fail(pathFromBytes(views[at]!.key), errorOfPosted(error))
     }
   }
@@ -118,8 +125,8 @@ export class WorkerRestore {
     await this.#jobs.end()
   }
 
-  #keepDirectory({ key, encoded }: Target): void {
-    this.#lastDirectories.addEncoded(key, encoded)
+  #keepDirectory({ key, encoded, values }: Target): void {
+    this.#lastDirectories.addEncoded(key, encoded, values)
     if (this.#lastDirectories.count < 4096) return
     this.#directories.push(this.#lastDirectories.finish())
     this.#lastDirectories = new RecordWriter()
@@ -175,6 +182,7 @@ export class WorkerRestore {
     const made = this.#made
     this.#window = undefined
     this.#made = []
+    this.#values = 0
     this.#share = Math.min(1, 2 * this.#share)
     const requests = (window?.requests() ?? []).map((request): Reading => ({ request }))
     // Where reading is slow, it does not wait until all before this is written.
@@ -204,8 +212,8 @@ export class WorkerRestore {
   async #make(made: readonly Target[]): Promise<void> {
     if (made.length === 0) return
     const records = new RecordWriter()
-    for (const { key, encoded } of made) records.addEncoded(key, encoded)
-    const reply = (await this.#ask(0, { op: 'make', records: records.finish() })) as RestoreReply
+    for (const { key, encoded, values } of made) records.addEncoded(key, encoded, values)
+    const reply = await this.#ask<RestoreReply>(0, { op: 'make', records: records.finish() })
     const failed = new Map(reply.failed.map(({ at, error }) => [at, error]))
     for (const [i, target] of made.entries()) {
       const error = failed.get(i)
@@ -222,8 +230,7 @@ export class WorkerRestore {
       const whole = window.complete.has(file) && (seen.get(file) ?? 0) === 1
       if (whole || file.failed || file.handle !== undefined) continue
       try {
-        const { key, encoded } = file.target
-        const reply = (await this.#ask(this.#turn(), { op: 'begin', record: recordOf(key, encoded) })) as BeginReply
+        const reply = await this.#ask<BeginReply>(this.#turn(), { op: 'begin', record: recordFor(file.target) })
         file.handle = reply.handle
         this.#open.add(file)
       } catch (error) {
@@ -264,7 +271,7 @@ export class WorkerRestore {
       const read = await this.#read(reading)
       const arrived = Date.now()
       const message = messageOf(request, files, pieces, read)
-      reply = (await this.#jobs.call(worker, message, [read.bytes.buffer])) as RestoreReply
+      reply = await this.#ask<RestoreReply>(worker, message, [read.bytes.buffer])
       if (arrived - started > Date.now() - arrived) this.#lanes = Math.min(this.#mostLanes, this.#lanes + 1)
     } catch (error) {
       this.#call.signal.throwIfAborted()
@@ -282,9 +289,9 @@ export class WorkerRestore {
 
   async #settle(file: FileState): Promise<void> {
     if (file.handle === undefined) return
-    const { key, encoded } = file.target
+    const record = recordFor(file.target)
     try {
-      await this.#ask(this.#turn(), { op: 'settle', record: recordOf(key, encoded), handle: file.handle, commit: true })
+      await this.#ask(this.#turn(), { op: 'settle', record, handle: file.handle, commit: true })
       this.#report.done(file.target.path, file.target.stat)
     } catch (error) {
       this.#report.fail(file.target.path, error)
@@ -295,8 +302,7 @@ export class WorkerRestore {
 
   async #abandon(file: FileState): Promise<void> {
     if (file.handle === undefined) return
-    const { key, encoded } = file.target
-    const message = { op: 'settle', record: recordOf(key, encoded), handle: file.handle, commit: false } as const
+    const message = { op: 'settle', record: recordFor(file.target), handle: file.handle, commit: false } as const
     file.handle = undefined
     this.#open.delete(file)
     await this.#ask(this.#turn(), message).catch(() => undefined)
@@ -354,9 +360,19 @@ export class WorkerRestore {
     return this.#next++ % this.#jobs.size
   }
 
-  #ask(worker: number, message: RestoreMessage): Promise<unknown> {
-    return this.#jobs.call(worker, message)
+  async #ask<Reply extends LeftOutReply>(
+    worker: number,
+    message: RestoreMessage,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<Reply> {
+    const reply = (await this.#jobs.call(worker, message, transfer)) as Reply
+    for (const [kind, count] of reply.leftOut ?? []) this.#report.leave(kind, count)
+    return reply
   }
+}
+
+function recordFor({ key, encoded, values }: Target): Bytes {
+  return recordOf(key, encoded, values)
 }
 
 /** A request, and what it reads once that was begun. */
@@ -374,7 +390,7 @@ function messageOf(
   const frameAt = new Map(frames.map((frame, i) => [frame.number, i]))
   const fileAt = new Map(files.map((file, i) => [file, i]))
   const records = new RecordWriter()
-  for (const { target } of files) records.addEncoded(target.key, target.encoded)
+  for (const { target } of files) records.addEncoded(target.key, target.encoded, target.values)
   const numbers = new Float64Array(5 * pieces.length)
   const ids = new Uint8Array(32 * pieces.length)
   for (const [i, { file, frame, offset, length, at, id }] of pieces.entries()) {

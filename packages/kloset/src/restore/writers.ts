@@ -1,11 +1,12 @@
 import pLimit from 'p-limit'
 import type { RestoreOptions } from '../api.js'
-import type { Call, Destination } from '../connector/index.js'
+import type { Call, Destination, Making } from '../connector/index.js'
 import { StoredFile } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import type { Target } from './entries.js'
 import type { RestoreReport } from './report.js'
 import { WorkerRestore } from './workers.js'
+import { withXattrs } from './xattrs.js'
 
 /** What takes entries, in path order. */
 export interface Writer {
@@ -27,8 +28,23 @@ export async function writerFor(
 ): Promise<Writer> {
   if (options.dryRun === true) return new CountingWriter(report)
   const plain = new PlainWriter(store, destination, report, call)
-  if (destination.worker === undefined) return plain
-  return WorkerRestore.start(store, destination.worker, report, call, (target) => plain.write(target))
+  const writer =
+    destination.worker === undefined
+      ? plain
+      : await WorkerRestore.start(store, destination.worker, report, call, (target) => plain.write(target))
+  return withValues(writer, (target) => withXattrs(target, store, report, call))
+}
+
+/** A writer whose targets get the long values of their extended attributes first. */
+function withValues(writer: Writer, whole: (target: Target) => Promise<Target>): Writer {
+  return {
+    async add(target) {
+      await writer.add(target.stat.storedXattrs === undefined ? target : await whole(target))
+    },
+    flush: () => writer.flush(),
+    finish: () => writer.finish(),
+    close: () => writer.close(),
+  }
 }
 
 /** Writes nothing. */
@@ -56,6 +72,7 @@ class PlainWriter implements Writer {
   readonly #destination: Destination
   readonly #report: RestoreReport
   readonly #call: Call
+  readonly #how: Making
   readonly #limit: ReturnType<typeof pLimit>
   readonly #under = new Set<Promise<void>>()
   readonly #directories: Target[] = []
@@ -65,6 +82,7 @@ class PlainWriter implements Writer {
     this.#destination = destination
     this.#report = report
     this.#call = call
+    this.#how = report.making(call)
     this.#limit = pLimit(Math.max(1, destination.capabilities.concurrency))
   }
 
@@ -73,7 +91,7 @@ class PlainWriter implements Writer {
     if (stat.type === 'directory') this.#directories.push(target)
     if (stat.type !== 'file') {
       // Where this fails, what lies below fails too, each with its own reason.
-      await this.#tell(target, () => this.#destination.create({ ...stat, path: target.path }, this.#call))
+      await this.#tell(target, () => this.#destination.create({ ...stat, path: target.path }, this.#how))
       return
     }
     const work = this.#limit(() => this.#tell(target, () => this.write(target)))
@@ -87,7 +105,7 @@ class PlainWriter implements Writer {
   /** Writes one file. */
   async write({ path, stat, content }: Target): Promise<void> {
     const file = new StoredFile(content, await this.#store.blobs(), this.#call)
-    await this.#destination.write({ ...stat, path }, file, this.#call)
+    await this.#destination.write({ ...stat, path }, file, this.#how)
   }
 
   async flush(): Promise<void> {
@@ -100,7 +118,7 @@ class PlainWriter implements Writer {
     if (this.#destination.finish === undefined) return
     for (const { path, stat } of this.#directories.reverse()) {
       try {
-        await this.#destination.finish({ ...stat, path }, this.#call)
+        await this.#destination.finish({ ...stat, path }, this.#how)
       } catch (error) {
         this.#call.signal.throwIfAborted()
         this.#report.fail(path, error)

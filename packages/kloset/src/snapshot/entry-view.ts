@@ -12,9 +12,10 @@ import {
 import { below, type Place } from './places.js'
 
 /** An entry as the public API shows it. Where its content is stays with it, so that it can be opened without being looked up again. */
-export function entryView({ content, storedXattrs: _, ...entry }: StoredEntry): SnapshotEntry {
+export function entryView({ content, storedXattrs, ...entry }: StoredEntry): SnapshotEntry {
   const length = content.form === 'none' ? undefined : { contentSize: contentLength(content) }
-  return Object.assign(new EntryView(content), entry, length)
+  const long = storedXattrs === undefined ? undefined : { longXattrs: lengthsOf(storedXattrs) }
+  return Object.assign(new EntryView(content), entry, length, long)
 }
 
 /** An entry of a place's tree as the public API shows it. */
@@ -48,4 +49,10 @@ class EntryView {
   get contentId(): string | undefined {
     return this.#content.form === 'none' ? undefined : toHex(blake3(encodeContent(this.#content)).subarray(0, 16))
   }
+}
+
+function lengthsOf(stored: NonNullable<StoredEntry['storedXattrs']>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(stored).map(([name, extents]) => [name, contentLength({ form: 'extents', extents })]),
+  )
 }

@@ -1,6 +1,5 @@
 import { type Slot, SlotQueue } from '../backup/slots.js'
 import { type Bytes, compareBytes, concatBytes, fromHex, toHex } from '../bytes/index.js'
-import { createChunker } from '../chunk/index.js'
 import { compareKeys } from '../connector/index.js'
 import { blake3, keyedBlake3 } from '../hash/index.js'
 import type { SnapshotRecord, SourceRecord } from '../log/index.js'
@@ -19,6 +18,7 @@ import {
   TreeBuilder,
   type TreeChange,
   TreeCursor,
+  xattrPieces,
 } from '../tree/index.js'
 import type { Base } from './bases.js'
 import type { Copied, Copier } from './copier.js'
@@ -252,11 +252,11 @@ class SourceCopy {
   async #convertXattrs(slot: Slot): Promise<void> {
     const stat = decodeStat(slot.stat)
     if (stat.storedXattrs === undefined) return
-    const storedXattrs: Record<string, Extent[]> = {}
+    const stored: [string, Extent[]][] = []
     for (const [name, extents] of Object.entries(stat.storedXattrs)) {
-      storedXattrs[name] = await this.#storeValue(await this.#value(extents))
+      stored.push([name, await this.#storeValue(await this.#value(extents))])
     }
-    slot.stat = encodeStat({ ...stat, storedXattrs })
+    slot.stat = encodeStat({ ...stat, storedXattrs: Object.fromEntries(stored) })
   }
 
   async #value(extents: readonly Extent[]): Promise<Bytes> {
@@ -269,10 +269,9 @@ class SourceCopy {
 
   async #storeValue(value: Bytes): Promise<Extent[]> {
     const { to, workers } = this.#session
-    const chunker = createChunker({ sizes: to.config.chunker, gear: to.keyring.gear })
     const found: Extent[] = []
-    for (let at = 0; at < value.length; ) {
-      const length = chunker.cut(value.subarray(at), true)
+    let at = 0
+    for (const length of xattrPieces(value.length, to.config.chunker.max)) {
       const bytes = value.slice(at, at + length)
       const id = keyedBlake3(to.keyring.chunkKey, bytes)
       if (this.#session.claim(id)) {

@@ -15,11 +15,11 @@ export type { Extent, PlacedExtent } from './extent.js'
 export { lookup, type RawEntry, rawEntry, totalsUnder } from './find.js'
 export { type NodeKeys, nodeId } from './hashing.js'
 export { endOfSubtree, keyOf, pathOfKey } from './key.js'
-export { maxInlineExtents, maxInlineXattrBytes } from './limits.js'
+export { maxInlineExtents, maxInlineXattrBytes, maxXattrBytes } from './limits.js'
 export { ListBuilder, type ListBuilderOptions, type WriteNode } from './list-builder.js'
 export { decodeListNode, type ListChild, type ListNode, type ListReference } from './list-node.js'
 export { extents } from './list-reader.js'
-export { longXattrs } from './named.js'
+export { longXattrs, xattrPieces } from './named.js'
 export { compareKeyAt, contentAt, decodeNode, firstFrom, keyAt, statAt, type TreeNode } from './node.js'
 export {
   childId,

@@ -16,6 +16,8 @@ export const maxLevel: number = 15
 export const maxInlineExtents: number = 16
 /** The most bytes of extended attributes an entry holds itself, together; others are stored as chunks. */
 export const maxInlineXattrBytes: number = 1024
+/** The longest value an extended attribute may have: far more than any file system gives one. */
+export const maxXattrBytes: number = 64 * 1024 * 1024
 /** The most items of a list node. */
 export const maxListItems: number = 2_048
 /** The longest chunk there can be: the chunker's largest maximum. */

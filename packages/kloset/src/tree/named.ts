@@ -1,7 +1,9 @@
 import type { Bytes } from '../bytes/index.js'
 import { type ByteReader, type ByteWriter, compareBytes, MalformedError, text, utf8 } from '../bytes/index.js'
+import { pathFromBytes, pathToBytes } from '../connector/paths.js'
+import { KlosetError } from '../errors.js'
 import { type Extent, readExtents, writeExtents } from './extent.js'
-import { maxInlineXattrBytes, maxStatBytes } from './limits.js'
+import { maxInlineExtents, maxInlineXattrBytes, maxStatBytes, maxXattrBytes } from './limits.js'
 
 /**
  * Which of an entry's extended attributes have to be stored as chunks: in the order of their names, each that does not fit into what
@@ -9,7 +11,7 @@ import { maxInlineXattrBytes, maxStatBytes } from './limits.js'
  */
 export function longXattrs(xattrs: Readonly<Record<string, Uint8Array>>): string[] {
   let left = maxInlineXattrBytes
-  return ascending(Object.keys(xattrs).map((name) => ({ name, key: exactText('xattr', name) })))
+  return ascending(Object.keys(xattrs).map((name) => ({ name, key: pathToBytes(name) })))
     .map(({ name }) => name)
     .filter((name) => {
       const { length } = xattrs[name]!
@@ -19,6 +21,20 @@ export function longXattrs(xattrs: Readonly<Record<string, Uint8Array>>): string
     })
 }
 
+/**
+ * How long the chunks are that the value of an extended attribute is stored as: one where it fits, so that equal values are one chunk, and
+ * never more than an entry can name. `most`: the longest chunks of the store.
+ * @throws KlosetError KLOSET_LIMIT for more than 64 MiB
+ */
+export function xattrPieces(length: number, most: number): number[] {
+  if (length > maxXattrBytes) {
+    const message = `an extended attribute of ${length} bytes cannot be kept: at most ${maxXattrBytes} can`
+    throw new KlosetError('KLOSET_LIMIT', message, { context: { length, most: maxXattrBytes } })
+  }
+  const piece = Math.max(most, Math.ceil(length / maxInlineExtents))
+  return Array.from({ length: Math.ceil(length / piece) }, (_, i) => Math.min(piece, length - i * piece))
+}
+
 /** Writes extended attributes: those the entry holds itself and those stored as chunks, ascending by name. */
 export function writeXattrs(
   writer: ByteWriter,
@@ -26,8 +42,8 @@ export function writeXattrs(
   stored: Readonly<Record<string, readonly Extent[]>>,
 ): void {
   const both = [
-    ...Object.entries(xattrs).map(([name, value]) => ({ key: exactText('xattr', name), value, extents: undefined })),
-    ...Object.entries(stored).map(([name, extents]) => ({ key: exactText('xattr', name), value: undefined, extents })),
+    ...Object.entries(xattrs).map(([name, value]) => ({ key: pathToBytes(name), value, extents: undefined })),
+    ...Object.entries(stored).map(([name, extents]) => ({ key: pathToBytes(name), value: undefined, extents })),
   ]
   let length = 0
   writer.varint(both.length)
@@ -53,7 +69,7 @@ export function readXattrs(reader: ByteReader): {
   const held: [string, Uint8Array][] = []
   const stored: [string, Extent[]][] = []
   let length = 0
-  readNamed(reader, (name) => {
+  readNamed(reader, pathFromBytes, (name) => {
     const place = reader.u8()
     if (place === inline) {
       const value = reader.sized(maxInlineXattrBytes - length)
@@ -83,7 +99,7 @@ export function writeAttributes(writer: ByteWriter, attributes: Readonly<Record<
 /** Reads what {@link writeAttributes} wrote. */
 export function readAttributes(reader: ByteReader): { attributes?: Record<string, string> } {
   const attributes: [string, string][] = []
-  readNamed(reader, (name) => attributes.push([name, reader.text(maxStatBytes)]))
+  readNamed(reader, asText, (name) => attributes.push([name, reader.text(maxStatBytes)]))
   return attributes.length === 0 ? {} : { attributes: Object.fromEntries(attributes) }
 }
 
@@ -96,7 +112,15 @@ export function exactText(what: string, value: string): Bytes {
 const inline = 0
 const asExtents = 1
 
-function readNamed(reader: ByteReader, read: (name: string) => void): void {
+function asText(bytes: Uint8Array): string {
+  try {
+    return text(bytes)
+  } catch (cause) {
+    throw new MalformedError('a name is not UTF-8', { cause })
+  }
+}
+
+function readNamed(reader: ByteReader, decode: (key: Uint8Array) => string, read: (name: string) => void): void {
   // Each takes a length and a byte at least.
   const count = reader.count(2)
   let before: Uint8Array | undefined
@@ -104,13 +128,7 @@ function readNamed(reader: ByteReader, read: (name: string) => void): void {
     const key = reader.sized(maxStatBytes)
     if (before !== undefined && compareBytes(before, key) >= 0) throw new MalformedError('names are not ascending')
     before = key
-    let name: string
-    try {
-      name = text(key)
-    } catch (cause) {
-      throw new MalformedError('a name is not UTF-8', { cause })
-    }
-    read(name)
+    read(decode(key))
   }
 }
 

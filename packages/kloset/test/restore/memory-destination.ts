@@ -32,7 +32,7 @@ export function memoryDestination(options: MemoryDestinationOptions = {}): Memor
     calls,
     complete: undefined,
     capabilities: {
-      keeps: ['directories', 'symlinks', 'special', 'mode', 'owner', 'mtime', 'xattrs', 'holes'],
+      keeps: ['directories', 'symlinks', 'special', 'devices', 'mode', 'owner', 'mtime', 'xattrs', 'holes'],
       order: 'path',
       concurrency: 3,
       names: { caseSensitive: true },

@@ -41,7 +41,7 @@ export function workerRecorder(): ReturnType<typeof recorder> {
 }
 
 const capabilities: Destination['capabilities'] = {
-  keeps: ['directories', 'symlinks', 'special', 'mode', 'owner', 'mtime', 'birthtime', 'xattrs', 'holes'],
+  keeps: ['directories', 'symlinks', 'special', 'devices', 'mode', 'owner', 'mtime', 'birthtime', 'xattrs', 'holes'],
   order: 'path',
   concurrency: 4,
   names: { caseSensitive: true },
