@@ -134,7 +134,11 @@ class FsDestination implements Destination {
 
 function kept(): Kept[] {
   const always: Kept[] = ['directories', 'symlinks', 'mode', 'mtime', 'holes']
-  return [...always, ...(givesOwners() ? (['owner'] as const) : []), ...(native() ? (['special', 'devices'] as const) : [])]
+  return [
+    ...always,
+    ...(givesOwners() ? (['owner'] as const) : []),
+    ...(native() ? (['special', 'devices'] as const) : []),
+  ]
 }
 
 function remove(place: SystemPath, path: string): void {
