@@ -1,6 +1,6 @@
 import { entryOf, entryViews } from '../backup/records.js'
 import { equalBytes } from '../bytes/index.js'
-import type { WorkerFile, WorkerSide } from '../connector/index.js'
+import { noHost, type WorkerEntry, type WorkerFile, type WorkerSide } from '../connector/index.js'
 import { createKeyring, type Keyring } from '../crypto/index.js'
 import { type Kernels, kernels } from '../kernels/index.js'
 import { giveRegion, type Region, Scratch, takeRegion } from '../pack/regions.js'
@@ -10,11 +10,8 @@ import { type CompareMessage, type CompareReply, compareNumbers, type RestoreIni
 import { isZero } from './zeros.js'
 
 /** Makes the part of a comparison that runs in each worker. `load` imports the worker module of what is there now. */
-export async function createCompareJob(
-  init: RestoreInit,
-  load: (url: string) => Promise<(data: unknown) => WorkerSide>,
-): Promise<Job> {
-  return new CompareJob(createKeyring(init.material), (await load(init.module.url))(init.module.data))
+export async function createCompareJob(init: RestoreInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
+  return new CompareJob(createKeyring(init.material), (await load(init.module.url))(init.module.data, noHost))
 }
 
 /** Reads files at a destination and tells whether their bytes have the ids of the chunks that should be there. */
