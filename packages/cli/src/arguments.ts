@@ -32,8 +32,9 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 }
 
 /** Options, of every verb that opens a store, whose value is the next argument. */
-const takesValue = new Set([
+export const takesValue: ReadonlySet<string> = new Set([
   ...['--passphrase-file', '--passphrase-command', '--key-file', '-o', '--option', '--cache-dir', '--cache-size'],
+  ...['--limit-upload', '--limit-download', '--concurrency'],
   ...['--peer-passphrase-file', '--peer-passphrase-command', '--peer-key-file', '--peer-o', '--peer-option'],
 ])
 

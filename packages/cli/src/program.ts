@@ -43,8 +43,8 @@ interface Summary {
   load(): Promise<Verb>
 }
 
-// In the order in which a person meets them.
-const verbs: Readonly<Record<string, Summary>> = {
+/** All verbs, in the order in which a person meets them. */
+export const verbs: Readonly<Record<string, Summary>> = {
   create: { summary: 'make a new store', load: async () => (await import('./verbs/create.js')).create },
   backup: { summary: 'save folders as a new snapshot', load: async () => (await import('./verbs/backup.js')).backup },
   ls: { summary: 'list snapshots, or what is in one', load: async () => (await import('./verbs/ls.js')).ls },
@@ -81,6 +81,10 @@ const verbs: Readonly<Record<string, Summary>> = {
     load: async () => (await import('./verbs/ping.js')).ping,
   },
   config: { summary: 'give locations names', load: async () => (await import('./verbs/config.js')).config },
+  completion: {
+    summary: 'make Tab complete command lines',
+    load: async () => (await import('./verbs/completion.js')).completion,
+  },
   version: { summary: 'show the version', load: async () => (await import('./verbs/version.js')).version },
 }
 

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import { Registry } from 'kloset/connector'
 import { changeDefault, changeLocation, type NamedLocation, readConfiguration } from '../configuration.js'
 import { connectorOf, parseOptions, secretsAmong } from '../connectors.js'
@@ -26,7 +26,7 @@ export const config: Verb = {
 
   define(command: Command) {
     command
-      .argument('[WHAT]', 'list, add, remove, default or path')
+      .addArgument(new Argument('[WHAT]', 'what to do').choices(['list', 'add', 'remove', 'default', 'path']))
       .argument('[NAME]', 'the name of a location')
       .argument('[URL]', 'what it means')
       .usage('[list] | add NAME URL [options] | remove NAME | default [STORE] | path')
@@ -84,7 +84,7 @@ Exit codes: 0 done, 1 failed, 2 usage.`,
       case 'default':
         return setDefault(name, session)
       default:
-        throw new UsageError(`config cannot '${what}'`, 'Say list, add, remove, default or path: kloset help config')
+        throw new TypeError(`the parser let ${what} pass`)
     }
   },
 }

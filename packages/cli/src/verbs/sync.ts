@@ -1,8 +1,8 @@
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { SnapshotFilter, Store, SyncEvent, SyncOptions, SyncResult } from 'kloset'
 import { isKlosetError } from 'kloset/connector'
 import { parseSnapshots } from '../arguments.js'
-import { exit, UsageError } from '../exit.js'
+import { exit } from '../exit.js'
 import {
   filterOf,
   outputOptions,
@@ -18,7 +18,7 @@ import { failedJson, snapshotJson } from '../render/json.js'
 import { harmless } from '../render/names.js'
 import { snapshotLines } from '../render/snapshots.js'
 import { duration } from '../render/times.js'
-import { leave, locationOf, openAt, openPeer, type PeerFlags, type StoreFlags, tell } from '../store.js'
+import { leave, openAt, openPeer, type PeerFlags, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags, PeerFlags, SelectFlags {
@@ -33,7 +33,7 @@ export const sync: Verb = {
 
   define(command: Command) {
     command
-      .argument('<DIRECTION>', 'to, from or with')
+      .addArgument(new Argument('<DIRECTION>', 'which way').choices(['to', 'from', 'with']))
       .argument('<PEER>', 'the other store')
       .argument('[ID...]', 'only these snapshots')
       .usage('to|from|with PEER [options] [ID…]')
@@ -68,13 +68,9 @@ copied, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
     )
   },
 
-  async run([direction = '', peer = '', ...ids]: readonly string[], flags: Flags, session: Session) {
+  async run(args: readonly string[], flags: Flags, session: Session) {
     const { output } = session
-    if (direction !== 'to' && direction !== 'from' && direction !== 'with')
-      throw new UsageError(
-        `'${direction}' is no direction`,
-        `Say to, from or with: kloset at ${locationOf(session)} sync to PEER`,
-      )
+    const [direction, peer, ...ids] = args as readonly [Job['direction'], string, ...string[]]
     const snapshots = parseSnapshots(ids, 'whole snapshots are copied')
     const own = await openAt(session, flags, { mode: modeOf(direction === 'to', flags) })
     try {
