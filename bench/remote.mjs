@@ -20,7 +20,8 @@ const help = `npm run bench:remote -- [options]        (build first: npm run set
   --files N      files of the generated tree (10000)
   --large SIZE   also a large file of so many bytes, on S3
   --latency MS   what the far servers add to each round trip (50)
-  --only NAMES   of s3,s3-far,sftp,sftp-far, with commas between
+  --line BYTES   a second that pass the line to the third S3 server (125000000: a gigabit)
+  --only NAMES   of s3,s3-far,s3-line,sftp,sftp-far, with commas between
   --work DIR     where to work (/dev/shm)
   --no-write     leave docs/benchmarks.md as it is`
 
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     files: { type: 'string', default: '10000' },
     large: { type: 'string' },
     latency: { type: 'string', default: '50' },
+    line: { type: 'string', default: '125000000' },
     only: { type: 'string' },
     work: { type: 'string', default: '/dev/shm' },
     'no-write': { type: 'boolean', default: false },
@@ -46,11 +48,16 @@ const work = temporaryFolder('kloset-bench', options.work)
 const runs = Number(options.runs)
 const tools = remoteTools()
 const servers = await startServers()
+const lines = {
+  near: '',
+  far: `, ${options.latency} ms away`,
+  line: `, over a line of ${Number(options.line) / 125_000} Mbit/s`,
+}
 const parts = [machineReport({ tools, runs, place: 'servers, data and restored files on the same machine' })]
 const many = (folder) =>
   options.tree ? realTree(resolve(options.tree), folder) : generatedTree(folder, Number(options.files))
 measureOn(many, ['s3', 's3-far', 'sftp', 'sftp-far'])
-if (options.large) measureOn((folder) => largeFile(folder, Number(options.large)), ['s3', 's3-far'])
+if (options.large) measureOn((folder) => largeFile(folder, Number(options.large)), ['s3', 's3-far', 's3-line'])
 servers.stop()
 
 const text = parts.join('\n\n')
@@ -62,12 +69,12 @@ function measureOn(makeData, places) {
   const data = makeData(join(work, 'data'))
   const size = sizeOfTree(data.folder)
   for (const where of places) {
-    const [kind, far] = where.split('-')
+    const [kind, how = 'near'] = where.split('-')
     const server = servers.where[kind]
     if (server === undefined || (options.only && !options.only.split(',').includes(where))) continue
-    const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${far ? `, ${options.latency} ms away` : ''}: ${data.name}`
+    const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${lines[how]}: ${data.name}`
     console.error(`\n${title}`)
-    const results = measureAll({ kind, server, data, port: far ? server.far : server.near })
+    const results = measureAll({ kind, server, data, port: server[how] })
     parts.push(datasetReport({ name: title, size }, results))
   }
   rmSync(data.folder, { recursive: true })
@@ -128,7 +135,9 @@ async function startServers() {
   if (!existsSync(join(root, 'packages/cli/dist/cli.js')))
     throw new Error('There is nothing to measure yet: npm run setup')
   const script = fileURLToPath(new URL('./servers.mjs', import.meta.url))
-  const child = spawn(process.execPath, [script, '--latency', options.latency], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script, '--latency', options.latency, '--line', options.line], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const [line] = await once(createInterface({ input: child.stdout }), 'line')
   return { where: JSON.parse(line), stop: () => child.stdin.end() }
 }

@@ -1,12 +1,15 @@
 // The servers of the remote benchmark, in a process of their own, since what is measured is waited for synchronously: prints where they are as one line
-// of JSON, and stops them when its standard input ends. `--latency MS` puts a proxy in front of each, that delays every byte half of it each way.
+// of JSON, and stops them when its standard input ends. `--latency MS` puts a proxy in front of each, that delays every byte
+// half of it each way, and another one, `line`, through which all connections together get at most `--line` bytes a second each way.
 import { once } from 'node:events'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { createServer } from 'vite'
 import { root } from '../scripts/run.mjs'
 
-const { values: options } = parseArgs({ options: { latency: { type: 'string', default: '50' } } })
+const { values: options } = parseArgs({
+  options: { latency: { type: 'string', default: '50' }, line: { type: 'string', default: '125000000' } },
+})
 const half = Number(options.latency) / 2
 
 const loader = await createServer({
@@ -18,7 +21,7 @@ const loader = await createServer({
 })
 const { missingForS3, startS3 } = await loader.ssrLoadModule('/testing/servers/s3.ts')
 const { missingForSsh, startSsh } = await loader.ssrLoadModule('/testing/servers/sshd.ts')
-const { startProxy } = await loader.ssrLoadModule('/testing/proxy.ts')
+const { sharedLine, startProxy } = await loader.ssrLoadModule('/testing/proxy.ts')
 
 const running = []
 const servers = {}
@@ -36,7 +39,13 @@ for (const [name, missing, start] of [
   const far = await startProxy({ port })
   running.push(far)
   far.weather = { up: { latency: half }, down: { latency: half } }
-  servers[name] = { ...server, near: port, far: far.port }
+  const line = await startProxy({ port })
+  running.push(line)
+  line.weather = {
+    up: { shared: sharedLine(Number(options.line)) },
+    down: { shared: sharedLine(Number(options.line)) },
+  }
+  servers[name] = { ...server, near: port, far: far.port, line: line.port }
   // The same host by another port is another line.
   if (server.knownHosts !== undefined) {
     const known = readFileSync(server.knownHosts, 'utf8')

@@ -7,6 +7,8 @@ export interface Line {
   readonly latency?: number
   /** Bytes a second at most. */
   readonly rate?: number
+  /** What connections share: waits until so many bytes have passed. */
+  readonly shared?: (bytes: number) => Promise<void>
   /** The byte at this offset of the connection arrives with a bit turned over. */
   readonly flip?: number
   /**
@@ -169,7 +171,7 @@ function pass(from: Socket, to: Socket, line: Line, resetBoth: () => void): void
     sending = false
   }
   const deliver = async (bytes: Buffer): Promise<void> => {
-    const { rate, flip, after } = line
+    const { rate, shared, flip, after } = line
     const room = after === undefined ? bytes.length : Math.min(bytes.length, after.bytes - passed)
     if (flip !== undefined && flip >= passed && flip < passed + bytes.length) bytes[flip - passed]! ^= 1
     // Twenty portions a second are a trickle.
@@ -177,6 +179,7 @@ function pass(from: Socket, to: Socket, line: Line, resetBoth: () => void): void
     for (let at = 0; at < room; at += portion) {
       const part = bytes.subarray(at, Math.min(room, at + portion))
       if (rate !== undefined) await sleep((part.length / rate) * 1000)
+      await shared?.(part.length)
       if (to.destroyed) return
       if (!to.write(part)) await drained(to)
     }
@@ -189,6 +192,17 @@ function pass(from: Socket, to: Socket, line: Line, resetBoth: () => void): void
   }
   // A fault after 0 bytes does not wait for one.
   if (line.after?.bytes === 0) void deliver(Buffer.alloc(0))
+}
+
+/** A line of so many bytes a second for all connections that are given it. */
+export function sharedLine(rate: number): (bytes: number) => Promise<void> {
+  let free = 0
+  return async (bytes) => {
+    const now = performance.now()
+    free = Math.max(free, now) + (bytes / rate) * 1000
+    // Timers are not as exact as lines: what is early by a little is let through, and the next ones wait for it.
+    if (free - now > 2) await sleep(free - now)
+  }
 }
 
 function sleep(ms: number): Promise<void> {
