@@ -43,7 +43,8 @@ export async function givenUnlock(
   if (given.length > 1) throw new UsageError(`${given.join(' and ')} exclude each other`, 'Give one of them.')
   if (!chosen.encryption) return { plaintext: true }
   if (chosen.keyFile !== undefined) return { key: await keyFromFile(chosen.keyFile, warn) }
-  if (chosen.passphraseFile !== undefined) return { passphrase: await passphraseFromFile(chosen.passphraseFile, warn) }
+  if (chosen.passphraseFile !== undefined)
+    return { passphrase: await secretLineOf(chosen.passphraseFile, 'passphrase', warn) }
   if (chosen.passphraseCommand !== undefined)
     return { passphrase: await passphraseFromCommand(chosen.passphraseCommand, signal) }
   const passphrase = env[names.variable]
@@ -93,17 +94,18 @@ export async function askNewPassphrase(
   throw new Failure('no passphrase was chosen', 'Run it again; no store was made.')
 }
 
+/** The first line of a file that holds a secret; `what` is what it is called. @throws Failure where it cannot be read, or is empty */
+export async function secretLineOf(path: string, what: string, warn: (message: string) => void): Promise<string> {
+  const bytes = await secretFile(path, what, warn)
+  return notEmpty(firstLine(textOf(bytes, path, what)), path, what)
+}
+
 /** What to say where a new store needs a passphrase and nobody can be asked. */
 export function noPassphrase(): UsageError {
   return new UsageError(
     'a new store needs a passphrase, and there is no terminal to ask for it',
     'Set KLOSET_PASSPHRASE, use --passphrase-file, --passphrase-command or --key-file, or make a plaintext store with --no-encryption.',
   )
-}
-
-async function passphraseFromFile(path: string, warn: (message: string) => void): Promise<string> {
-  const bytes = await secretFile(path, 'passphrase', warn)
-  return notEmpty(firstLine(textOf(bytes, path)), path)
 }
 
 async function keyFromFile(path: string, warn: (message: string) => void): Promise<Uint8Array> {
@@ -159,15 +161,15 @@ function firstLine(text: string): string {
   return text.split('\n', 1)[0]!.replace(/\r$/, '')
 }
 
-function textOf(bytes: Buffer, from: string): string {
+function textOf(bytes: Buffer, from: string, what = 'passphrase'): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw new Failure(`the passphrase from ${from} is not UTF-8 text`, 'For a key of raw bytes use --key-file.')
+    throw new Failure(`the ${what} from ${from} is not UTF-8 text`, 'For a key of raw bytes use --key-file.')
   }
 }
 
-function notEmpty(passphrase: string, from: string): string {
-  if (passphrase !== '') return passphrase
-  throw new Failure(`the passphrase from ${from} is empty`, 'An empty passphrase is never used: give one, or unset it.')
+function notEmpty(secret: string, from: string, what = 'passphrase'): string {
+  if (secret !== '') return secret
+  throw new Failure(`the ${what} from ${from} is empty`, 'An empty one is never used: give one, or unset it.')
 }

@@ -49,8 +49,9 @@ export const verbs: Readonly<Record<string, Summary>> = {
   backup: { summary: 'save folders as a new snapshot', load: async () => (await import('./verbs/backup.js')).backup },
   ls: { summary: 'list snapshots, or what is in one', load: async () => (await import('./verbs/ls.js')).ls },
   cat: { summary: 'write a file of a snapshot to stdout', load: async () => (await import('./verbs/cat.js')).cat },
-  mount: { summary: 'show snapshots as folders', load: async () => (await import('./verbs/mount.js')).mount },
   find: { summary: 'search snapshots for files', load: async () => (await import('./verbs/find.js')).find },
+  mount: { summary: 'show snapshots as folders', load: async () => (await import('./verbs/mount.js')).mount },
+  serve: { summary: 'show snapshots over WebDAV', load: async () => (await import('./verbs/serve.js')).serve },
   restore: { summary: 'bring a snapshot back', load: async () => (await import('./verbs/restore.js')).restore },
   check: { summary: 'verify that all is there and whole', load: async () => (await import('./verbs/check.js')).check },
   sync: {

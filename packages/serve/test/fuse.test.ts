@@ -1,10 +1,19 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memoryStorage, type Store } from 'kloset'
-import type { Storage } from 'kloset/connector'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Mount, mountStore } from '../src/index.js'
-import { addSnapshot, emptyStore, makeFolder, noise, oddestNames, oddNames, run, temporary } from './stores.js'
+import {
+  addSnapshot,
+  damaging,
+  emptyStore,
+  makeFolder,
+  noise,
+  oddestNames,
+  oddNames,
+  run,
+  temporary,
+} from './stores.js'
 
 const folder = temporary()
 const source = join(folder, 'source')
@@ -238,17 +247,3 @@ test('a folder is refused that is not there, not empty, or not a folder', async 
   await expect(mountStore(store, join(full, 'file'))).rejects.toMatchObject({ code: code.none })
   await expect(mountStore(store, join(full, 'nothing'))).rejects.toMatchObject({ code: code.none })
 })
-
-function damaging(storage: Storage, broken: () => boolean): Storage {
-  return new Proxy(storage, {
-    get(target, property) {
-      const value = Reflect.get(target, property)
-      if (property !== 'get') return typeof value === 'function' ? value.bind(target) : value
-      return async (...args: Parameters<Storage['get']>) => {
-        const bytes = new Uint8Array(await target.get(...args))
-        if (broken() && args[0].startsWith('packs/')) for (let at = 200; at < bytes.length; at += 1_000) bytes[at]! ^= 1
-        return bytes
-      }
-    },
-  })
-}

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createCipheriv } from 'node:crypto'
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,11 +35,8 @@ export async function addSnapshot(
 
 /** Bytes that do not compress, always the same of one seed. */
 export function noise(length: number, seed: number): Uint8Array<ArrayBuffer> {
-  let state = seed * 2_654_435_761 + 1
-  return Uint8Array.from({ length }, () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return state >>> 16
-  })
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16))
+  return new Uint8Array(cipher.update(Buffer.alloc(length)))
 }
 
 /** Names that are hard on URLs, XML and shells. */
@@ -91,7 +89,10 @@ export interface Ran {
 
 /** Runs a program, while this process goes on answering it. Output is Latin-1, so that no byte is lost. */
 export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const child = spawn(program, args, { env: { ...process.env, LC_ALL: 'C.UTF-8', ...env } })
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C.UTF-8', ...env },
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('latin1').on('data', (text: string) => {
@@ -103,5 +104,20 @@ export function run(program: string, args: readonly string[], env: NodeJS.Proces
   return new Promise((resolve) => {
     child.on('error', (error) => resolve({ code: null, stdout, stderr: error.message }))
     child.on('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+/** A storage whose packs are damaged as long as `broken` says so. */
+export function damaging(storage: Storage, broken: () => boolean): Storage {
+  return new Proxy(storage, {
+    get(target, property) {
+      const value = Reflect.get(target, property)
+      if (property !== 'get') return typeof value === 'function' ? value.bind(target) : value
+      return async (...args: Parameters<Storage['get']>) => {
+        const bytes = new Uint8Array(await target.get(...args))
+        if (broken() && args[0].startsWith('packs/')) for (let at = 200; at < bytes.length; at += 1_000) bytes[at]! ^= 1
+        return bytes
+      }
+    },
   })
 }

@@ -88,7 +88,7 @@ export class Shelf {
 
   /** Opens a file. @throws KLOSET_PATH_NOT_FOUND also for one that could not be read when the snapshot was taken */
   open({ snapshot, entry }: Inside): Promise<SnapshotFile> {
-    return snapshot.open(entry.path)
+    return snapshot.open(entry)
   }
 
   async #below(snapshot: Snapshot, names: readonly string[]): Promise<Inside | undefined> {
