@@ -7,27 +7,30 @@ import {
   type Entry,
   type Kept,
   KlosetError,
+  type Making,
   type Source,
 } from 'kloset/connector'
 import { fsError, isAbsent, systemCode } from './errors.js'
-import { acceptsName, Folders } from './folders.js'
+import { acceptsName } from './folders.js'
 import type { SystemPath } from './local.js'
 import { finishEntry, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
 import { native } from './native.js'
 import { createOutput } from './output.js'
-import { workerModule } from './sides.js'
+import { siteOf, workerModule } from './sides.js'
+import { defaultSettings, type RestoreSettings, type Site } from './site.js'
 import { fsSource } from './source.js'
 
 /** How a {@link fsDestination} is opened. */
-export interface FsDestinationOptions {
+export interface FsDestinationOptions extends Partial<RestoreSettings> {
   /** `write` wants the folder to be there. Default `create`. */
   readonly mode?: 'write' | 'create'
 }
 
 /**
  * Restores into a folder. Nothing is written outside of it, nor through a symbolic link in it, whatever the paths say; a file
- * appears under its name only when it is whole. Owners are given by their numbers, and only by root; times are exact to the
+ * appears under its name only when it is whole. Owners are given by name where the name is known here, else by number, and only by root, as
+ * are devices and some attributes: the rest comes back without them, and it is told what was left out. Times are exact to the
  * nanosecond with the optional package koffi, to the microsecond without. Files are not synced to the disk one by one: the
  * system writes them when it sees fit.
  * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is `write`.
@@ -38,7 +41,8 @@ export async function fsDestination(path: string, options: FsDestinationOptions 
     if (options.mode !== 'write') mkdirSync(folder, { recursive: true })
     // A root behind a link is meant; from here on links are not followed.
     const root = realpathSync(folder)
-    return new FsDestination(root, await fsSource(root))
+    const { mode: _, ...settings } = options
+    return new FsDestination(siteOf(root, { ...defaultSettings, ...settings }), await fsSource(root, { xattrs: false }))
   } catch (error) {
     throw fsError(error, 'restore into', folder)
   }
@@ -48,14 +52,19 @@ class FsDestination implements Destination {
   readonly capabilities: Destination['capabilities']
   readonly worker: Destination['worker']
   readonly current: Source
-  readonly #folders: Folders
+  readonly #site: Site
 
-  constructor(root: string, current: Source) {
+  constructor(site: Site, current: Source) {
     this.current = current
-    this.worker = workerModule({ role: 'destination', root })
-    this.#folders = new Folders(root)
+    this.worker = workerModule({ role: 'destination', root: site.folders.root, settings: site.settings })
+    this.#site = site
+    const groups = new Set([process.getegid?.(), ...(process.getgroups?.() ?? [])])
     this.capabilities = {
       keeps: kept(),
+      givesOwner(owner) {
+        const [user, group] = [site.owners.user(owner), site.owners.group(owner)]
+        return (user === undefined || user === process.geteuid?.()) && (group === undefined || groups.has(group))
+      },
       order: 'any',
       // The calls are synchronous here: more at once would not be faster.
       concurrency: 1,
@@ -67,14 +76,18 @@ class FsDestination implements Destination {
     }
   }
 
-  async create(entry: Entry, { signal }: Call): Promise<void> {
-    signal.throwIfAborted()
-    makeEntry(this.#folders, entry)
+  async create(entry: Entry, how: Making): Promise<void> {
+    how.signal.throwIfAborted()
+    makeEntry(this.#siteFor(how), entry)
   }
 
-  async write(entry: Entry, content: Content, { signal }: Call): Promise<void> {
+  async write(entry: Entry, content: Content, how: Making): Promise<void> {
+    const { signal } = how
     signal.throwIfAborted()
-    const output = createOutput(this.#folders, { ...entry, size: content.size })
+    const site = this.#siteFor(how)
+    // Here holes come as zeros: a file must not grow by terabytes because of that.
+    const holes = site.settings.holes === 'none' ? 'none' : 'make'
+    const output = createOutput({ ...site, settings: { ...site.settings, holes } }, { ...entry, size: content.size })
     try {
       let at = 0
       for await (const bytes of content) {
@@ -93,52 +106,56 @@ class FsDestination implements Destination {
 
   async link(path: string, to: string, { signal }: Call): Promise<void> {
     signal.throwIfAborted()
-    makeLink(this.#folders, path, to)
+    makeLink(this.#site.folders, path, to)
   }
 
-  async finish(entry: Entry, { signal }: Call): Promise<void> {
-    signal.throwIfAborted()
-    finishEntry(this.#folders, entry)
+  async finish(entry: Entry, how: Making): Promise<void> {
+    how.signal.throwIfAborted()
+    finishEntry(this.#siteFor(how), entry)
   }
 
   async remove(paths: readonly string[], { signal }: Call): Promise<void> {
     for (const path of paths) {
       signal.throwIfAborted()
       try {
-        const place = this.#folders.find(path)
+        const place = this.#site.folders.find(path)
         if (place !== undefined) remove(place, path)
       } catch (error) {
         throw fsError(error, 'remove', path)
       }
     }
-    this.#folders.forget()
+    this.#site.folders.forget()
   }
 
   async rename(from: string, to: string, { signal }: Call): Promise<void> {
     signal.throwIfAborted()
     try {
-      const place = this.#folders.find(from)
+      const place = this.#site.folders.find(from)
       if (place === undefined)
         throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${from}`, { context: { path: from } })
-      renameSync(place, this.#folders.place(to))
+      renameSync(place, this.#site.folders.place(to))
     } catch (error) {
       throw fsError(error, 'rename', from)
     }
-    this.#folders.forget()
+    this.#site.folders.forget()
   }
 
   async close(): Promise<void> {
     await this.current.close()
   }
+
+  /** What is left out is told to whoever called. */
+  #siteFor({ leftOut = () => undefined }: Making): Site {
+    return { ...this.#site, leftOut }
+  }
 }
 
 function kept(): Kept[] {
-  const always: Kept[] = ['directories', 'symlinks', 'mode', 'mtime', 'holes']
-  return [
-    ...always,
-    ...(givesOwners() ? (['owner'] as const) : []),
-    ...(native() ? (['special', 'devices'] as const) : []),
-  ]
+  const kept: Kept[] = ['directories', 'symlinks', 'mode', 'mtime', 'holes']
+  if (native()) kept.push('special', 'xattrs')
+  if (givesOwners()) kept.push('owner')
+  if (native() && givesOwners()) kept.push('devices')
+  return kept
 }
 
 function remove(place: SystemPath, path: string): void {

@@ -1,7 +1,9 @@
 import { type BigIntStats, constants, readlinkSync } from 'node:fs'
 import { type Entry, type EntryType, pathFromBytes } from 'kloset/connector'
 import { mayBeLossy, type SystemPath } from './local.js'
+import type { Native } from './native.js'
 import type { Owners } from './owners.js'
+import { xattrsOf } from './xattrs.js'
 
 /** What kind of entry has this mode; undefined for kinds of other systems (doors, whiteouts). */
 export function typeOf(mode: number): EntryType | undefined {
@@ -26,8 +28,9 @@ export function typeOf(mode: number): EntryType | undefined {
 }
 
 /**
- * The entry at `path`, from what `lstat` said about it. `home` is the device of the source's root.
- * @throws the system's error where a link cannot be read.
+ * The entry at `path`, from what `lstat` said about it. `home` is the device of the source's root; extended attributes are
+ * read where there are `calls` for it.
+ * @throws the system's error where a link or an attribute cannot be read.
  */
 export function entryOf(
   path: string,
@@ -36,6 +39,7 @@ export function entryOf(
   info: BigIntStats,
   owners: Owners,
   home: bigint,
+  calls: Native | undefined,
 ): Entry {
   const entry = {
     path,
@@ -43,12 +47,14 @@ export function entryOf(
     size: type === 'file' ? Number(info.size) : undefined,
     mtime: info.mtimeNs,
     ctime: info.ctimeNs,
-    // Only where it can be given back: on Linux nothing can set it.
-    birthtime: keepsBirthtime ? info.birthtimeNs : undefined,
+    // Where a file system does not know, the system says 0.
+    birthtime: info.birthtimeNs === 0n ? undefined : info.birthtimeNs,
     mode: Number(info.mode) & 0o7777,
     owner: owners.of(Number(info.uid), Number(info.gid)),
     inode: { device: isElsewhere(type, info, home) ? info.dev : 0n, number: info.ino, links: Number(info.nlink) },
   }
+  const xattrs = calls && xattrsOf(system, calls)
+  if (xattrs !== undefined) Object.assign(entry, { xattrs })
   if (type === 'symlink') return { ...entry, target: targetOf(system) }
   if (type === 'block' || type === 'character') return { ...entry, device: deviceOf(info.rdev) }
   return entry
@@ -73,8 +79,6 @@ export function deviceNumber({ major, minor }: { readonly major: number; readonl
 function isElsewhere(type: EntryType, { dev, nlink }: BigIntStats, home: bigint): boolean {
   return dev !== home && nlink > 1n && type !== 'directory'
 }
-
-const keepsBirthtime = process.platform !== 'linux'
 
 function deviceOf(number: bigint): { major: number; minor: number } {
   return {

@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import { checkPath, KlosetError } from 'kloset/connector'
 import { systemCode } from './errors.js'
 import { type SystemPath, shown, splitPath, systemPath } from './local.js'
+import { handsDownAcl } from './xattrs.js'
 
 /**
  * The folders of a destination that are known to be real ones inside its root, so that nothing is written through a symbolic
@@ -11,6 +12,9 @@ export class Folders {
   readonly root: string
   readonly #known = new Set<string>([''])
   #last = ''
+  // The folder that was asked about last, and whether it hands down an access control list.
+  #asked: string | undefined
+  #handsDown = false
 
   constructor(root: string) {
     this.root = root
@@ -35,6 +39,15 @@ export class Folders {
     const { folder, name } = splitPath(path)
     checkName(name, path)
     return this.#verify(folder, () => false) ? systemPath(this.root, path) : undefined
+  }
+
+  /** Whether what is made at `path` gets an access control list from the folder it is in. */
+  handsDownAcl(path: string): boolean {
+    const { folder } = splitPath(path)
+    if (folder === this.#asked) return this.#handsDown
+    this.#asked = folder
+    this.#handsDown = handsDownAcl(systemPath(this.root, folder))
+    return this.#handsDown
   }
 
   /** Remembers a folder that was just made or seen. */

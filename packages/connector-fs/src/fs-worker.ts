@@ -1,7 +1,7 @@
-import type { WorkerSide } from 'kloset/connector'
+import type { WorkerHost, WorkerSide } from 'kloset/connector'
 import { type WorkerData, workerSide } from './sides.js'
 
 /** Loaded in the engine's workers; `data` is what {@link WorkerData} describes. */
-export default function fsWorker(data: unknown): WorkerSide {
-  return workerSide(data as WorkerData)
+export default function fsWorker(data: unknown, host: WorkerHost): WorkerSide {
+  return workerSide(data as WorkerData, host)
 }

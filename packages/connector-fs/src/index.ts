@@ -1,22 +1,53 @@
-import type { Connector, Context, Location } from 'kloset/connector'
+import type { Connector, Context, Location, Option } from 'kloset/connector'
 import { fsDestination } from './destination.js'
+import { defaultSettings, type RestoreSettings } from './site.js'
 import { fsSource } from './source.js'
 import { fsStorage } from './storage.js'
 
 export { type FsDestinationOptions, fsDestination } from './destination.js'
-export { fsListSources, fsSource } from './source.js'
+export type { Holes, RestoreSettings } from './site.js'
+export { type FsSourceOptions, fsListSources, fsSource } from './source.js'
 export { type FsStorageOptions, fsStorage } from './storage.js'
 
+const options: {
+  readonly xattrs: Option & { readonly type: 'boolean'; readonly default: boolean }
+  readonly owners: Option & { readonly type: 'string'; readonly default: string }
+  readonly holes: Option & { readonly type: 'string'; readonly default: string }
+} = {
+  xattrs: {
+    type: 'boolean',
+    default: true,
+    describe: 'back up and restore extended attributes and access control lists',
+  },
+  owners: {
+    type: 'string',
+    default: defaultSettings.owners,
+    oneOf: ['names', 'numbers'],
+    describe: 'restore owners by their names, or by their numbers',
+  },
+  holes: {
+    type: 'string',
+    default: defaultSettings.holes,
+    oneOf: ['keep', 'make', 'none'],
+    describe: 'restore holes in files as they were, make holes of all zeros, or let files have none',
+  },
+}
+
 /** Storage, source and destination on a filesystem: `/plain/path`, `file:///path`. */
-export const fs: Connector = {
+export const fs: Connector<typeof options> = {
   contract: 1,
   name: 'fs',
   protocols: ['fs', 'file'],
-  options: {},
-  storage: (at: Location, { mode, signal }: Context) => fsStorage(at.path, { mode, signal }),
-  source: (at: Location) => fsSource(at.path),
-  destination: (at: Location, { mode }: Context) =>
-    fsDestination(at.path, { mode: mode === 'create' ? 'create' : 'write' }),
+  options,
+  storage: (at: Location, { mode, signal }: Context<typeof options>) => fsStorage(at.path, { mode, signal }),
+  source: (at: Location, { options: { xattrs } }: Context<typeof options>) => fsSource(at.path, { xattrs }),
+  destination: (at: Location, { mode, options: { xattrs, owners, holes } }: Context<typeof options>) =>
+    fsDestination(at.path, {
+      mode: mode === 'create' ? 'create' : 'write',
+      xattrs,
+      owners: owners as RestoreSettings['owners'],
+      holes: holes as RestoreSettings['holes'],
+    }),
 }
 
 export default fs

@@ -6,14 +6,16 @@ import type { Folders } from './folders.js'
 import { hasEscapes, type SystemPath } from './local.js'
 import { type Failed, failureOf, setFileMetadata, setFolderMetadata, setMetadataOf } from './metadata.js'
 import { native } from './native.js'
-import { beside, discard } from './output.js'
+import { aclsAt, beside, discard } from './output.js'
+import type { Site } from './site.js'
 import { nextTemporaryName } from './temporary.js'
 
 /**
  * Makes everything that has no content. A folder that is there stays; links, files and devices in the way are replaced,
  * folders are not.
  */
-export function makeEntry(folders: Folders, entry: Entry): void {
+export function makeEntry(site: Site, entry: Entry): void {
+  const { folders } = site
   let failed: Failed | undefined
   try {
     if (entry.type === 'directory') makeFolder(folders, entry)
@@ -21,7 +23,7 @@ export function makeEntry(folders: Folders, entry: Entry): void {
       const make = makerOf(entry)
       replaceWith(folders, entry.path, (temporary) => {
         make(temporary)
-        failed = failureOf(() => setMetadataOf(temporary, entry))
+        failed = failureOf(() => setMetadataOf(temporary, entry, site, aclsAt(site, entry)))
       })
     }
   } catch (error) {
@@ -34,23 +36,26 @@ export function makeEntry(folders: Folders, entry: Entry): void {
  * Gives what is there its owner, mode and times: a folder after it was filled, since that changes them, or a file whose content is right
  * already.
  */
-export function finishEntry(folders: Folders, entry: Entry): void {
+export function finishEntry(site: Site, entry: Entry): void {
+  const { folders } = site
   try {
     const path = entry.path === '' ? folders.root : folders.find(entry.path)
     if (path === undefined) return
-    if (entry.type === 'directory') setFolderMetadata(path, entry)
-    else setFileMetadata(path, entry)
+    if (entry.type === 'directory') setFolderMetadata(path, entry, site)
+    else setFileMetadata(path, entry, site)
   } catch (error) {
     throw fsError(error, 'set the owner, mode and times of', entry.path)
   }
 }
 
-/** Makes `path` another name of the file at `to`. */
+/** Makes `path` another name of what is at `to`. */
 export function makeLink(folders: Folders, path: string, to: string): void {
   try {
     const original = folders.find(to)
-    // A link to a link would lead wherever that leads.
-    if (original === undefined || !lstatSync(original).isFile()) throw noOriginal(to)
+    if (original === undefined) throw noOriginal(to)
+    const info = lstatSync(original)
+    // Where the system follows links here, one to a link would lead wherever that leads.
+    if (info.isDirectory() || (info.isSymbolicLink() && process.platform !== 'linux')) throw noOriginal(to)
     replaceWith(folders, path, (temporary) => linkSync(original, temporary))
   } catch (error) {
     throw fsError(error, 'make the hard link', path)
@@ -138,5 +143,5 @@ function replaceWith(folders: Folders, path: string, make: (temporary: SystemPat
 }
 
 function noOriginal(to: string): KlosetError {
-  return new KlosetError('KLOSET_NOT_FOUND', `there is no file ${to} to link to`, { context: { path: to } })
+  return new KlosetError('KLOSET_NOT_FOUND', `there is nothing at ${to} to link to`, { context: { path: to } })
 }

@@ -2,22 +2,25 @@ import { closeSync, constants, ftruncateSync, openSync, renameSync, unlinkSync, 
 import { type Entry, KlosetError, type WorkerOutput } from 'kloset/connector'
 import { fsError } from './errors.js'
 import type { Folders } from './folders.js'
+import { dataIn, fillHoles } from './holes.js'
 import { type SystemPath, shown, splitPath, systemPath } from './local.js'
-import { type Failed, failureOf, setMetadata } from './metadata.js'
+import { type Acls, type Failed, failureOf, setMetadata } from './metadata.js'
+import type { Site } from './site.js'
 import { isTemporaryName, nextTemporaryName } from './temporary.js'
 
 /**
  * Starts to write the file of `entry` under a temporary name in its folder, or joins one that another worker started.
  * @throws KLOSET_PATH_UNSAFE for a path that leads out of the destination, and a handle that was not given by another output.
  */
-export function createOutput(folders: Folders, entry: Entry, handle?: string): WorkerOutput {
+export function createOutput(site: Site, entry: Entry, handle?: string): WorkerOutput {
+  const { folders } = site
   if (handle !== undefined && !isTemporaryName(handle)) throw foreignHandle(handle)
   const name = handle ?? nextTemporaryName()
   try {
     const target = folders.place(entry.path)
     const temporary = beside(folders, entry.path, name)
     const file = openSync(temporary, handle === undefined ? forCreating : forJoining, 0o600)
-    return new Output(name, entry, file, temporary, target)
+    return new Output(site, name, entry, file, temporary, target)
   } catch (error) {
     throw fsError(error, 'write', entry.path)
   }
@@ -27,6 +30,11 @@ export function createOutput(folders: Folders, entry: Entry, handle?: string): W
 export function beside(folders: Folders, path: string, name: string): SystemPath {
   const { folder } = splitPath(path)
   return systemPath(folders.root, folder === '' ? name : `${folder}/${name}`)
+}
+
+/** What access control lists something new has before it gets those of its entry. */
+export function aclsAt({ folders, settings }: Site, { path }: Entry): Acls {
+  return settings.xattrs && folders.handsDownAcl(path) ? 'foreign' : 'none'
 }
 
 /** Removes `temporary`, if it is there. */
@@ -40,13 +48,15 @@ export function discard(temporary: SystemPath): void {
 
 class Output implements WorkerOutput {
   readonly handle: string
+  readonly #site: Site
   readonly #entry: Entry
   readonly #file: number
   readonly #temporary: SystemPath
   readonly #target: SystemPath
   #end = 0
 
-  constructor(handle: string, entry: Entry, file: number, temporary: SystemPath, target: SystemPath) {
+  constructor(site: Site, handle: string, entry: Entry, file: number, temporary: SystemPath, target: SystemPath) {
+    this.#site = site
     this.handle = handle
     this.#entry = entry
     this.#file = file
@@ -55,6 +65,11 @@ class Output implements WorkerOutput {
   }
 
   write(bytes: Uint8Array, at: number): void {
+    if (this.#site.settings.holes !== 'make') this.#write(bytes, at)
+    else for (const { from, to } of dataIn(bytes, at)) this.#write(bytes.subarray(from, to), at + from)
+  }
+
+  #write(bytes: Uint8Array, at: number): void {
     let written = 0
     try {
       while (written < bytes.length)
@@ -92,7 +107,8 @@ class Output implements WorkerOutput {
     try {
       // A hole at the end, and what joined workers wrote, are not in what this one wrote.
       if (size !== undefined && size !== this.#end) ftruncateSync(this.#file, size)
-      return failureOf(() => setMetadata(this.#file, this.#entry))
+      if (size !== undefined && this.#site.settings.holes === 'none') fillHoles(this.#file, size, this.#site)
+      return failureOf(() => setMetadata(this.#file, this.#entry, this.#site, aclsAt(this.#site, this.#entry)))
     } finally {
       closeSync(this.#file)
     }

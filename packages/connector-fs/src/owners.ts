@@ -5,8 +5,8 @@ type Owner = NonNullable<Entry['owner']>
 
 /** Gives the owner of an entry, with names where the system's own files know them. */
 export class Owners {
-  readonly #users = namesIn('/etc/passwd')
-  readonly #groups = namesIn('/etc/group')
+  readonly #users = namesByNumber(users)
+  readonly #groups = namesByNumber(groups)
   readonly #known = new Map<number, Map<number, Owner>>()
   #last: Owner = { uid: -1, gid: -1 }
 
@@ -27,18 +27,61 @@ export class Owners {
   }
 }
 
-/** Both files have lines of `name:password:number:…`; the first line of a number counts, as for the system. */
-function namesIn(path: string): Map<number, string> {
+/** Finds the numbers that the owner of an entry has on this machine. */
+export class OwnerNumbers {
+  readonly #users: ReadonlyMap<string, number>
+  readonly #groups: ReadonlyMap<string, number>
+
+  /** By `names`, whoever has the name here counts, and where nobody does, the number; `numbers` are taken as they are. */
+  constructor(by: 'names' | 'numbers') {
+    this.#users = by === 'names' ? numbersByName(users) : new Map()
+    this.#groups = by === 'names' ? numbersByName(groups) : new Map()
+  }
+
+  user({ uid, user }: Owner): number | undefined {
+    return numberOf(uid, user, this.#users)
+  }
+
+  group({ gid, group }: Owner): number | undefined {
+    return numberOf(gid, group, this.#groups)
+  }
+}
+
+const users = '/etc/passwd'
+const groups = '/etc/group'
+
+/** Root is root everywhere, whatever it is called. */
+function numberOf(
+  number: number | undefined,
+  name: string | undefined,
+  known: ReadonlyMap<string, number>,
+): number | undefined {
+  return number === 0 || name === undefined ? number : (known.get(name) ?? number)
+}
+
+/** The first line of a number counts, and so does that of a name, as for the system. */
+function namesByNumber(path: string): Map<number, string> {
   const names = new Map<number, string>()
+  for (const [name, number] of linesOf(path)) if (!names.has(number)) names.set(number, name)
+  return names
+}
+
+function numbersByName(path: string): Map<string, number> {
+  const numbers = new Map<string, number>()
+  for (const [name, number] of linesOf(path)) if (!numbers.has(name)) numbers.set(name, number)
+  return numbers
+}
+
+/** Names and numbers in a file with lines of `name:password:number:…`. Not every system has it: then there are none. */
+function linesOf(path: string): [name: string, number: number][] {
   let lines: string[] = []
   try {
     lines = readFileSync(path, 'utf8').split('\n')
   } catch {
-    // Not every system has it: owners are numbers then.
+    return []
   }
-  for (const line of lines) {
+  return lines.flatMap((line): [string, number][] => {
     const [name, , number] = line.split(':')
-    if (name && number && /^\d+$/.test(number) && !names.has(Number(number))) names.set(Number(number), name)
-  }
-  return names
+    return name && number && /^\d+$/.test(number) ? [[name, Number(number)]] : []
+  })
 }

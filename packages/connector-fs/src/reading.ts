@@ -58,7 +58,7 @@ class OpenFile implements WorkerFile {
     this.#opened = fstatSync(file, { bigint: true })
     const { size, blocks } = this.#opened
     if (!this.#opened.isFile()) throw replaced(path)
-    if (size < smallestSparse || blocks * 512n >= size) return
+    if (blocks * 512n >= size) return
     const calls = native()
     if (calls) this.nextData = (at) => calls.nextData(file, at)
   }
@@ -95,9 +95,6 @@ class OpenFile implements WorkerFile {
     closeSync(this.#file)
   }
 }
-
-// Below this, holes are not worth looking for.
-const smallestSparse = 1024n * 1024n
 
 const quietly = constants.O_NOATIME ?? 0
 const me = process.geteuid?.()

@@ -13,6 +13,7 @@ import { entryOf, typeOf } from './entries.js'
 import { fsError, isAbsent } from './errors.js'
 import type { Listed } from './listed.js'
 import { hasEscapes, mayBeLossy, type SystemPath, shown, systemPath } from './local.js'
+import { type Native, native } from './native.js'
 import { Owners } from './owners.js'
 import { beginningOf } from './reading.js'
 import type { SourceRoot } from './roots.js'
@@ -26,11 +27,17 @@ const batchSize = 1000
  * The entry `under` and everything below it in path order, synchronously, in batches of 1 to 1,000. The filter is asked about
  * everything but `under` itself. What vanishes while it is scanned is left out; what cannot be read is a {@link Failure}.
  * With a list, of the root only what is listed, with the folders it is in and all that is below it; what is listed and not there is a
- * Failure. Memory holds the names in one folder per level, and the list.
+ * Failure. Extended attributes are read where `xattrs` says so. Memory holds the names in one folder per level, and the list.
  * @throws KLOSET_NOT_FOUND where the root is not there.
  */
-export function* scan(root: SourceRoot, filter: Filter, under: string, listed?: Listed): Generator<readonly Scanned[]> {
-  const scanner = new Scanner(root, filter, listed)
+export function* scan(
+  root: SourceRoot,
+  filter: Filter,
+  under: string,
+  listed?: Listed,
+  xattrs = true,
+): Generator<readonly Scanned[]> {
+  const scanner = new Scanner(root, filter, listed, xattrs ? native() : undefined)
   if (root.only === undefined) scanner.start(under)
   else if (under === '' || under === root.only) scanner.startWith(root.only)
   while (scanner.busy) {
@@ -66,10 +73,13 @@ class Scanner {
   readonly #inspector: Inspector | undefined
   readonly #listed: Listed | undefined
   readonly #owners = new Owners()
+  // What reads extended attributes; undefined where they are not to be read.
+  readonly #calls: Native | undefined
   readonly #levels: Level[] = []
   #batch: Scanned[] = []
 
-  constructor(root: SourceRoot, filter: Filter, listed: Listed | undefined) {
+  constructor(root: SourceRoot, filter: Filter, listed: Listed | undefined, calls: Native | undefined) {
+    this.#calls = calls
     this.#root = root.folder
     this.#device = root.device
     this.#filter = filter
@@ -150,12 +160,12 @@ class Scanner {
     }
     let taken: boolean | 'alone'
     try {
-      const entry = entryOf(path, system, type, info, this.#owners, this.#device)
+      const entry = entryOf(path, system, type, info, this.#owners, this.#device, this.#calls)
       taken = this.#inspector?.takes(withDevice(entry, info.dev), named) ?? true
       if (taken !== false) this.#batch.push(entry)
     } catch (error) {
       // EINVAL: it is no longer a link, so it was replaced meanwhile.
-      if (!isAbsent(error)) this.#fail(path, error, 'read the link', system)
+      if (!isAbsent(error)) this.#fail(path, error, 'read what belongs to', system)
       return
     }
     if (type === 'directory' && taken === true) this.#descend(path, system, whole)

@@ -4,19 +4,26 @@ import { setImmediate } from 'node:timers/promises'
 import type { Call, Entry, Filter, Range, Source, WorkerModule } from 'kloset/connector'
 import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
+import { hasNative } from './native.js'
 import { forReading, readingError } from './reading.js'
 import { type SourceRoot, sourceRoot } from './roots.js'
 import { type Scanned, scan } from './scan.js'
 import { workerModule } from './sides.js'
+
+/** How a {@link fsSource} is read. */
+export interface FsSourceOptions {
+  /** Whether extended attributes and access control lists are read. Default true. */
+  readonly xattrs?: boolean
+}
 
 /**
  * The files below a folder; or a single file, whose path is then its own name. A root that is a symbolic link to a folder
  * stands for that folder; links below it are entries.
  * @throws KLOSET_NOT_FOUND where nothing is there.
  */
-export async function fsSource(path: string): Promise<Source> {
+export async function fsSource(path: string, options: FsSourceOptions = {}): Promise<Source> {
   const root = sourceRoot(path)
-  return new FsSource(root, await timeGrainOf(root.folder), undefined)
+  return new FsSource(root, await timeGrainOf(root.folder), undefined, options)
 }
 
 /**
@@ -26,12 +33,16 @@ export async function fsSource(path: string): Promise<Source> {
  * What is listed and not there is reported as failed.
  * @throws TypeError for an empty list
  */
-export async function fsListSources(paths: readonly string[], from = '.'): Promise<Source[]> {
+export async function fsListSources(
+  paths: readonly string[],
+  from = '.',
+  options: FsSourceOptions = {},
+): Promise<Source[]> {
   if (paths.length === 0) throw new TypeError('the list of what to back up is empty')
   return Promise.all(
     rootsOf(paths, from).map(async (each) => {
       const root = sourceRoot(each.root)
-      return new FsSource(root, await timeGrainOf(root.folder), each.paths)
+      return new FsSource(root, await timeGrainOf(root.folder), each.paths, options)
     }),
   )
 }
@@ -45,13 +56,20 @@ class FsSource implements Source {
   readonly worker: WorkerModule
   readonly #root: SourceRoot
   readonly #listed: Listed | undefined
+  readonly #xattrs: boolean
 
-  constructor(root: SourceRoot, timeGrain: bigint, listed: readonly string[] | undefined) {
+  constructor(
+    root: SourceRoot,
+    timeGrain: bigint,
+    listed: readonly string[] | undefined,
+    { xattrs = true }: FsSourceOptions,
+  ) {
+    this.#xattrs = xattrs
     this.type = listed === undefined ? 'fs' : 'fs-list'
     this.#root = root
     this.#listed = listed && new Listed(listed)
     this.root = root.only === undefined ? root.folder : systemPath(root.folder, root.only).toString()
-    this.worker = workerModule({ role: 'source', root, listed })
+    this.worker = workerModule({ role: 'source', root, listed, xattrs })
     this.capabilities = {
       order: 'path',
       access: 'random',
@@ -66,7 +84,7 @@ class FsSource implements Source {
 
   async *scan(how: Call & { filter: Filter; under: string }): AsyncGenerator<readonly Scanned[]> {
     how.signal.throwIfAborted()
-    for (const batch of scan(this.#root, how.filter, how.under, this.#listed)) {
+    for (const batch of scan(this.#root, how.filter, how.under, this.#listed, this.#xattrs)) {
       yield batch
       // A batch takes about 3 ms of this thread, which others wait for.
       await setImmediate()
@@ -96,8 +114,17 @@ class FsSource implements Source {
     }
   }
 
+  get lacks(): readonly string[] {
+    return this.#xattrs && !hasNative() ? [noXattrs] : []
+  }
+
   async close(): Promise<void> {}
 }
+
+const noXattrs =
+  process.platform === 'linux'
+    ? 'extended attributes and ACLs are not backed up: that needs the package koffi beside @kloset/connector-fs'
+    : 'extended attributes and ACLs are not backed up: they are on Linux only'
 
 const pieceSize = 1024 * 1024
 

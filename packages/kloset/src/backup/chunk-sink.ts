@@ -97,6 +97,15 @@ export class ChunkSink {
     if (this.#store) this.packs.add(heap, id, at, length)
   }
 
+  /** Takes a hole: it becomes part of the file at hand, and of nothing else. */
+  hole(length: number): void {
+    // Their lengths have 32 bits here, and a file may have terabytes of nothing.
+    for (let left = length; left > 0; left -= longestHole) {
+      for (let i = 0; i < 32; i++) this.#chunks.u8(0)
+      this.#chunks.u32(Math.min(left, longestHole))
+    }
+  }
+
   /** Takes a chunk from ordinary memory; `window` is kernel memory for those that are too long for the open frame. */
   bytes(chunk: Uint8Array, window: number): void {
     const at = chunk.length <= this.packs.gathers ? this.packs.space(chunk.length) : window
@@ -135,3 +144,5 @@ export class ChunkSink {
     giveRegion(this.#fixed)
   }
 }
+
+const longestHole = 0xffff_f000

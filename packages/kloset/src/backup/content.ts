@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes/index.js'
 import { type Extent, encodeContent, ListBuilder, type ListBuilderOptions } from '../tree/index.js'
 
-/** Bytes of a chunk in an answer of a worker: id, length. */
+/** Bytes of a chunk in an answer of a worker: id, length. A hole has an id of zeros, which no chunk has. */
 export const chunkLength = 36
 
 /** The content of an empty file. */
@@ -26,7 +26,7 @@ export function extentsOf(chunks: Uint8Array): Extent[] {
 export async function addChunks(list: ListBuilder, chunks: Uint8Array): Promise<void> {
   for (let i = 0; i < chunks.length / chunkLength; i++) {
     const { id, length } = chunkAt(chunks, i)
-    const wait = list.chunk(id, length)
+    const wait = id === undefined ? list.hole(length) : list.chunk(id, length)
     if (wait !== undefined) await wait
   }
 }
@@ -37,10 +37,15 @@ async function listOf(chunks: Uint8Array, lists: ListBuilderOptions): Promise<By
   return list.finish()
 }
 
-function chunkAt(chunks: Uint8Array, i: number): { id: Uint8Array; length: number } {
+function chunkAt(chunks: Uint8Array, i: number): Extent {
   const at = i * chunkLength
-  const length = chunks[at + 32]! | (chunks[at + 33]! << 8) | (chunks[at + 34]! << 16) | (chunks[at + 35]! << 24)
-  return { id: chunks.subarray(at, at + 32), length }
+  const low = chunks[at + 32]! | (chunks[at + 33]! << 8) | (chunks[at + 34]! << 16) | (chunks[at + 35]! << 24)
+  return { id: isHole(chunks, at) ? undefined : chunks.subarray(at, at + 32), length: low >>> 0 }
+}
+
+function isHole(chunks: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 32; i++) if (chunks[i] !== 0) return false
+  return true
 }
 
 /** Bytes in chunks, 36 bytes each. */

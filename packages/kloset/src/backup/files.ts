@@ -146,7 +146,7 @@ export class Files {
           const range = workers.store({ op: 'range', source: number, record, from, lengths }, [])
           range.catch(() => undefined)
           ranges.push(range)
-          from += lengths.reduce((sum, length) => sum + length, 0)
+          from += lengths.reduce((sum, length) => sum + Math.abs(length), 0)
         }
       }
       while (ranges.length > 0) await take()
@@ -252,12 +252,12 @@ export class Files {
   }
 }
 
-/** Chunk lengths in groups of about the bytes of one request. */
-function* groups(lengths: Uint32Array): Generator<Uint32Array> {
+/** Chunk lengths in groups of about the bytes of one request; holes are negative and cost nothing. */
+function* groups(lengths: Float64Array): Generator<Float64Array> {
   let start = 0
   let bytes = 0
   for (let i = 0; i < lengths.length; i++) {
-    bytes += lengths[i]!
+    bytes += Math.max(0, lengths[i]!)
     if (bytes < rangeBytes && i + 1 < lengths.length) continue
     yield lengths.slice(start, i + 1)
     start = i + 1

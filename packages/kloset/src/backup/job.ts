@@ -96,7 +96,7 @@ class BackupJob implements Job {
       const file = side.open!(entry)
       try {
         const size = entry.size ?? Number.POSITIVE_INFINITY
-        const read = attempt === 1 && size <= this.#inPlace ? this.#readInPlace(file, size) : this.#readCut(file)
+        const read = attempt === 1 ? this.#readOnce(file, size) : this.#readCut(file)
         const change = file.changed()
         if (change === false && (attempt > 1 || read === entry.size)) return
         // Read whole and at rest: its stat is out of date, so the next backup will read it again.
@@ -106,6 +106,21 @@ class BackupJob implements Job {
         file.close()
       }
     }
+  }
+
+  #readOnce(file: WorkerFile, size: number): number {
+    // Where holes are is known of a file at rest; one that changes is read whole the next time.
+    if (file.nextData !== undefined && Number.isFinite(size)) return this.#readSparse(file, size)
+    return size <= this.#inPlace ? this.#readInPlace(file, size) : this.#readCut(file)
+  }
+
+  /** Reads what is between holes; each run of it is cut by itself. */
+  #readSparse(file: WorkerFile, size: number): number {
+    for (const run of runsOf(file, 0, size)) {
+      if (run.hole) this.#sink.hole(run.end - run.start)
+      else if (this.#readCut(file, run.start, run.end) < run.end - run.start) return 0
+    }
+    return size
   }
 
   /** Files up to this size are one chunk, which is read where the open frame ends. */
@@ -120,10 +135,10 @@ class BackupJob implements Job {
     return read
   }
 
-  #readCut(file: WorkerFile): number {
+  #readCut(file: WorkerFile, from = 0, to = Number.POSITIVE_INFINITY): number {
     const { min, normal, max } = this.#init.sizes
     let offset = 0
-    this.#windowed(file, (at, length, end) => {
+    this.#windowed(file, from, to, (at, length, end) => {
       const cut = this.#kernels.cut(this.#gear.at, at, length, min, normal, max)
       if (cut === length && length < max && !end) return 0
       this.#sink.chunk(at, cut)
@@ -133,18 +148,23 @@ class BackupJob implements Job {
     return offset
   }
 
-  /** Reads a file through the window; `take` is given what is there and answers how much of it is done, 0 for more. */
-  #windowed(file: WorkerFile, take: (at: number, length: number, end: boolean) => number, from = 0): void {
+  /** Reads a part of a file through the window; `take` is given what is there and answers how much of it is done, 0 for more. */
+  #windowed(
+    file: WorkerFile,
+    from: number,
+    to: number,
+    take: (at: number, length: number, end: boolean) => number,
+  ): void {
     const { at: start, size } = this.#window
     let position = from
     let filled = 0
     let end = false
     while (!end) {
-      const wanted = size - filled
-      const read = file.read(this.#kernels.heap().subarray(start + filled, start + size), position)
+      const wanted = Math.min(size - filled, to - position)
+      const read = file.read(this.#kernels.heap().subarray(start + filled, start + filled + wanted), position)
       position += read
       filled += read
-      end = read < wanted
+      end = read < wanted || position === to
       let at = start
       const stop = start + filled
       while (at < stop) {
@@ -167,37 +187,40 @@ class BackupJob implements Job {
     } catch (thrown) {
       error = postedError(thrown)
     }
-    const value: CutReply = { lengths: Uint32Array.from(lengths), done, error }
+    const value: CutReply = { lengths: Float64Array.from(lengths), done, error }
     return { value }
   }
 
   #cutFile(source: number, record: Bytes, from: number, budget: number, lengths: number[]): boolean {
     const { min, normal, max } = this.#init.sizes
     const [view] = entryViews(record)
-    const file = this.#side(source).open!(entryOf(view!))
+    const entry = entryOf(view!)
+    const file = this.#side(source).open!(entry)
     let cutBytes = 0
-    let done = true
+    let stopped = false
+    const cutRun = (start: number, stop: number): void =>
+      this.#windowed(file, start, stop, (at, length, end) => {
+        const cut = this.#kernels.cut(this.#gear.at, at, length, min, normal, max)
+        if (cut === length && length < max && !end) return 0
+        lengths.push(cut)
+        cutBytes += cut
+        if (cutBytes < budget || (end && cut === length)) return cut
+        stopped = true
+        return -1
+      })
     try {
-      this.#windowed(
-        file,
-        (at, length, end) => {
-          const cut = this.#kernels.cut(this.#gear.at, at, length, min, normal, max)
-          if (cut === length && length < max && !end) return 0
-          lengths.push(cut)
-          cutBytes += cut
-          if (cutBytes < budget || (end && cut === length)) return cut
-          done = false
-          return -1
-        },
-        from,
-      )
+      for (const { start, end, hole } of runsOf(file, from, entry.size)) {
+        if (hole) lengths.push(start - end)
+        else cutRun(start, end)
+        if (stopped || cutBytes >= budget || lengths.length >= mostLengths) return false
+      }
     } finally {
       file.close()
     }
-    return done
+    return true
   }
 
-  #range(source: number, record: Bytes, from: number, lengths: Uint32Array): JobReply {
+  #range(source: number, record: Bytes, from: number, lengths: Float64Array): JobReply {
     this.#sink.enter(source)
     const [view] = entryViews(record)
     const entry = entryOf(view!)
@@ -205,6 +228,11 @@ class BackupJob implements Job {
     try {
       let offset = from
       for (const length of lengths) {
+        if (length < 0) {
+          this.#sink.hole(-length)
+          offset -= length
+          continue
+        }
         const at = this.#window.at
         const read = file.read(this.#kernels.heap().subarray(at, at + length), offset)
         if (read < length) throw changed(entry.path)
@@ -212,7 +240,7 @@ class BackupJob implements Job {
         offset += length
       }
       const error = file.changed() === false ? undefined : postedError(changed(entry.path))
-      return this.#sink.reply([{ chunks: lengths.length, error }])
+      return this.#sink.reply([{ chunks: this.#sink.taken / chunkLength, error }])
     } catch (error) {
       return this.#sink.reply([{ chunks: this.#sink.taken / chunkLength, error: postedError(error) }])
     } finally {
@@ -237,6 +265,31 @@ class BackupJob implements Job {
   }
 }
 
+/** A part of a file that is a hole, or is none. */
+interface FileRun {
+  readonly start: number
+  readonly end: number
+  readonly hole: boolean
+}
+
+/** What a file of `size` bytes consists of from an offset on; where its holes are not known, it is one run to wherever it ends. */
+function* runsOf(file: WorkerFile, from: number, size: number | undefined): Generator<FileRun> {
+  if (file.nextData === undefined || size === undefined) {
+    yield { start: from, end: Number.POSITIVE_INFINITY, hole: false }
+    return
+  }
+  for (let at = from; at < size; ) {
+    const data = file.nextData(at)
+    const start = Math.min(size, data?.offset ?? size)
+    if (start > at) yield { start: at, end: start, hole: true }
+    if (data === undefined || start === size) return
+    at = Math.min(size, data.offset + data.length)
+    yield { start, end: at, hole: false }
+  }
+}
+
+/** So many chunks and holes at most are named in one answer. */
+const mostLengths = 65_536
 const gearLength = 2048
 const chunkLength = 36
 

@@ -32,7 +32,8 @@ export type BackupRequest =
       readonly source: number
       readonly record: Bytes
       readonly from: number
-      readonly lengths: Uint32Array
+      /** Of chunks; of a hole below zero. */
+      readonly lengths: Float64Array
     }
   /** Store chunks that the main thread read and cut. */
   | { readonly op: 'blobs'; readonly source: number; readonly bytes: Bytes; readonly lengths: Uint32Array }
@@ -52,7 +53,7 @@ export interface ScanReply {
 /** What became of files: one {@link FileResult} each, in order, and the chunks of all of them. */
 export interface StoredReply {
   readonly files: readonly FileResult[]
-  /** 36 bytes a chunk: id, length. */
+  /** 36 bytes a chunk: id, length; a hole has an id of zeros. */
   readonly chunks: Bytes
   readonly packs: readonly PostedPack[]
   readonly added: { readonly chunks: number; readonly bytes: number }
@@ -66,7 +67,8 @@ export interface FileResult {
 
 /** Where a large file is cut. */
 export interface CutReply {
-  readonly lengths: Uint32Array
+  /** Of chunks; of a hole below zero. */
+  readonly lengths: Float64Array
   /** Whether the last length ends the file. */
   readonly done: boolean
   /** Why the file could not be read. */

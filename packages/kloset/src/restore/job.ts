@@ -9,7 +9,6 @@ import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 import type { Job, JobReply, PostedError } from '../runtime/jobs.js'
 import { postedError } from '../runtime/posted.js'
 import type { BeginReply, FramesMessage, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
-import { isZero } from './zeros.js'
 
 /** Makes the part of a restore that runs in each worker. `load` imports the destination's worker module. */
 export async function createRestoreJob(init: RestoreInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
@@ -89,9 +88,8 @@ class FrameWriting {
   readonly #left: Uint32Array
   readonly #outputs = new Map<number, WorkerOutput>()
   readonly #failed = new Map<number, PostedError>()
-  // The piece that was verified last, and whether it is nothing but zeros.
+  // The piece that was verified last.
   #verified = -1
-  #zeros = false
 
   constructor(side: WorkerSide, keyring: Keyring, kernel: Kernels, fixed: Region, message: FramesMessage) {
     this.#side = side
@@ -144,8 +142,7 @@ class FrameWriting {
     this.#verify(i, at, length)
     const file = this.#message.pieces[i + 1]!
     const output = this.#output(file)
-    // A new file has zeros where nothing is written, and needs no room for them.
-    if (!this.#zeros) output.write(this.#kernels.heap().subarray(at, at + length), this.#message.pieces[i + 4]!)
+    output.write(this.#kernels.heap().subarray(at, at + length), this.#message.pieces[i + 4]!)
     if (--this.#left[file]! > 0) return
     this.#outputs.delete(file)
     if (this.#message.handles[file] === undefined) output.commit()
@@ -160,7 +157,6 @@ class FrameWriting {
     const heap = this.#kernels.heap()
     if (!equalBytes(heap.subarray(id, id + 32), this.#id(i))) throw this.#wrong(i)
     this.#verified = i
-    this.#zeros = length >= blockSize && isZero(heap, at, length)
   }
 
   #isSameChunk(a: number, b: number): boolean {
@@ -200,9 +196,6 @@ class FrameWriting {
 }
 
 const pieceLength = 5
-
-// Few file systems have smaller holes.
-const blockSize = 4096
 
 function each(records: Uint8Array, act: (entry: Entry) => void): RestoreReply {
   const failed: { at: number; error: PostedError }[] = []

@@ -5,7 +5,7 @@ import type { StoredContent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { RestoreReport } from './report.js'
 
-/** Files that were one file with several names: the first is written or there already, the others become links to it. */
+/** Names of one file, link or device: the first is written or there already, the others become links to it. */
 export class HardLinks {
   readonly #can: boolean
   readonly #report: RestoreReport
@@ -65,9 +65,9 @@ export class HardLinks {
 
   /** The first name of a file, where this is not it. `number` tells which file is there now, where that one stays. */
   #meet({ path, stat: { inode, type }, content }: Target, number: string | undefined): Original | undefined {
-    if (type !== 'file' || inode === undefined || inode.links < 2 || !this.#can) return undefined
+    if (type === 'directory' || inode === undefined || inode.links < 2 || !this.#can) return undefined
     // Names of one file whose contents were not the same when they were read stay two files.
-    const key = `${inode.device}:${inode.number}:${contentKey(content)}`
+    const key = `${type}:${inode.device}:${inode.number}:${contentKey(content)}`
     const original = this.#first.get(key)
     if (original === undefined) {
       this.#first.set(key, { path, left: inode.links - 1, number })
