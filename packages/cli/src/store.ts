@@ -130,10 +130,14 @@ async function open(
   }
 }
 
-/** Opens the sources of a backup, so that a folder that is not there is told before a passphrase is asked for. */
-export async function openSources({ signal }: Opening, locations: readonly string[]): Promise<Source[]> {
+/** Opens the sources of a backup with settings of their connectors, so that a folder that is not there is told before a passphrase is asked for. */
+export async function openSources(
+  { signal }: Opening,
+  locations: readonly string[],
+  options: NonNullable<OpenOptions['options']> = {},
+): Promise<Source[]> {
   const [{ openSource }, connectors] = await Promise.all([import('kloset'), connectorsFor(locations)])
-  return Promise.all(locations.map((location) => openSource(location, { connectors, signal })))
+  return Promise.all(locations.map((location) => openSource(location, { connectors, signal, options })))
 }
 
 /** Settings of a store that is made. */

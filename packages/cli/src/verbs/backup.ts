@@ -21,6 +21,8 @@ interface Flags extends StoreFlags, ChangeFlags {
   readonly packSize?: number
   readonly readConcurrency?: number
   readonly dryRun?: boolean
+  /** False with `--no-xattrs`. */
+  readonly xattrs: boolean
 }
 
 /** The options about what changed since the last backup. */
@@ -61,6 +63,7 @@ export const backup: Verb = {
       .addOption(new Option('--compression <name>', 'compress with this').choices(['zstd', 'lz4', 'deflate', 'none']))
       .option('--pack-size <size>', 'write packs of this size; default: what the store was made with', packSize)
       .option('--read-concurrency <n>', 'read so many files at once; default: one a core', wholeNumber)
+      .option('--no-xattrs', 'leave out extended attributes and ACLs')
       .option('--dry-run', 'read and say what would be stored, but store nothing')
     outputOptions(writtenStoreOptions(command)).addHelpText(
       'after',
@@ -107,7 +110,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)
     if (twice !== undefined) throw new UsageError(`${shown(twice)} is given twice`)
     const { createEngine } = await import('kloset')
-    const opened = await openSources(session, sources)
+    const opened = await openSources(session, sources, flags.xattrs ? {} : { xattrs: false })
     const engine = createEngine()
     let result: BackupResult
     let store: Store

@@ -8,6 +8,7 @@ import type { Output } from '../output.js'
 import { bytes, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
 import { failedJson } from '../render/json.js'
+import { leftOutLine } from '../render/left-out.js'
 import { shown } from '../render/names.js'
 import { duration } from '../render/times.js'
 import { leave, openAt, type StoreFlags, tell } from '../store.js'
@@ -17,6 +18,11 @@ interface Flags extends StoreFlags, SelectFlags {
   readonly to: string
   readonly overwrite?: Overwrite
   readonly dryRun?: boolean
+  readonly numericOwner?: boolean
+  /** True with `--sparse`, false with `--no-sparse`. */
+  readonly sparse?: boolean
+  /** False with `--no-xattrs`. */
+  readonly xattrs: boolean
 }
 
 /** `kloset restore`: a snapshot, or a part of it, into a folder. */
@@ -43,6 +49,11 @@ export const restore: Verb = {
         ]),
       )
       .option('--dry-run', 'say what would be restored, but write nothing')
+      .optionsGroup('What files are given:')
+      .option('--numeric-owner', 'the owner with the same number, not the one of the same name')
+      .option('--sparse', 'make holes of all zeros in files, not only where there were holes')
+      .option('--no-sparse', 'let files have no holes')
+      .option('--no-xattrs', 'no extended attributes and no ACLs')
     selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
       'after',
@@ -59,11 +70,18 @@ ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2
 for the second before, each among the snapshots that the options select. PATH is
 relative to the snapshot, or absolute as it was when the backup was made.
 
+Everything comes back that a file system keeps: modes, owners, times, links, holes,
+pipes, sockets, devices, extended attributes and ACLs. An owner is whoever has the
+name on this machine (in /etc/passwd and /etc/group), or where nobody has it, the
+number. Who is not root can give files to nobody else, and make no devices: what was
+left out is told at the end, by kind and with a count, and is no failure.
+
 Examples:
   kloset at /var/backups restore --to /tmp/restore 9abc3294
   kloset at /var/backups restore --to /tmp/restore latest:ssl/certs
   kloset at /var/backups restore --to /tmp/restore latest --host nas --path /etc
   kloset at /var/backups restore --to /etc --overwrite if-changed --dry-run -v latest
+  kloset at /var/backups restore --to /mnt/disk --numeric-owner latest
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be
 restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
@@ -83,6 +101,7 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
         ...(path !== '' && { path }),
         ...(flags.overwrite && { overwrite: flags.overwrite }),
         ...(flags.dryRun && { dryRun: true }),
+        options: connectorOptions(flags),
         signal,
         entries: output.verbose,
         onProgress: (now) => output.progress(now),
@@ -97,6 +116,15 @@ restored, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
       await leave(store, output)
     }
   },
+}
+
+/** The settings of the connector of files that differ from its own. */
+function connectorOptions({ numericOwner, sparse, xattrs }: Flags): Record<string, string | boolean> {
+  return {
+    ...(numericOwner && { owners: 'numbers' }),
+    ...(sparse !== undefined && { holes: sparse ? 'make' : 'none' }),
+    ...(!xattrs && { xattrs }),
+  }
 }
 
 interface About {
@@ -153,11 +181,8 @@ async function summary(result: RestoreResult, about: About, flags: Flags, output
         ? [`  ${counted(result.skipped, 'file')} left as they were (--overwrite ${flags.overwrite ?? 'never'})`]
         : []),
     )
-  const left = Object.entries(result.leftOut).map(
-    ([kind, number]) => `${kind} of ${counted(number, 'entry', 'entries')}`,
-  )
-  if (left.length > 0)
-    output.note(`  not kept there: ${left.join(', ')}${'owner' in result.leftOut ? ' (owners need root)' : ''}`)
+  const left = leftOutLine(result)
+  if (left !== undefined) output.note(left)
   const place = (path: string): string => (path === '' ? about.target : `${about.target.replace(/\/$/, '')}/${path}`)
   for (const line of failureLines(result.failed, result.failedCount, 'restored', place)) output.error(line)
 }
