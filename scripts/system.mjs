@@ -8,6 +8,7 @@ import { runQuietly } from './run.mjs'
 /** What tests need, by what it is for: programs and the Debian packages they are in. */
 export const wanted = [
   { what: 'files and repositories', programs: { git: 'git', tar: 'tar' } },
+  { what: 'attributes and access control lists', programs: { setfattr: 'attr', setfacl: 'acl' } },
   { what: 'questions on a terminal', programs: { script: 'bsdutils' } },
   {
     what: 'stores on a real S3 server (Ceph)',
