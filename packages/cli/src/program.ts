@@ -52,6 +52,10 @@ export const verbs: Readonly<Record<string, Summary>> = {
   find: { summary: 'search snapshots for files', load: async () => (await import('./verbs/find.js')).find },
   mount: { summary: 'show snapshots as folders', load: async () => (await import('./verbs/mount.js')).mount },
   serve: { summary: 'show snapshots over WebDAV', load: async () => (await import('./verbs/serve.js')).serve },
+  diff: {
+    summary: 'tell what is different between two snapshots',
+    load: async () => (await import('./verbs/diff.js')).diff,
+  },
   restore: { summary: 'bring a snapshot back', load: async () => (await import('./verbs/restore.js')).restore },
   check: { summary: 'verify that all is there and whole', load: async () => (await import('./verbs/check.js')).check },
   sync: {
@@ -69,6 +73,10 @@ export const verbs: Readonly<Record<string, Summary>> = {
     load: async () => (await import('./verbs/rename.js')).rename,
   },
   prune: { summary: 'delete what no snapshot needs', load: async () => (await import('./verbs/prune.js')).prune },
+  stats: {
+    summary: 'tell how much snapshots hold and take',
+    load: async () => (await import('./verbs/stats.js')).stats,
+  },
   info: {
     summary: 'describe the store, or where snapshots have copies',
     load: async () => (await import('./verbs/info.js')).info,

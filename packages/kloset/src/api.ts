@@ -499,6 +499,49 @@ export interface StoreInfo {
   }[]
 }
 
+/** What {@link Store.stats} takes. */
+export interface StatsOptions extends Run<Notice>, SnapshotSelection {}
+
+/** A number of chunks or tree nodes, each counted once. */
+export interface BlobStats {
+  readonly count: number
+  /** Bytes before compression. */
+  readonly bytes: number
+  /** Bytes in packs: the share that they have of the frames they are in, rounded. */
+  readonly stored: number
+}
+
+/** What is one snapshot's alone: of what no other snapshot of the store needs. Forgetting it, and pruning, would free no more. */
+export interface SnapshotStats {
+  readonly snapshot: Snapshot
+  /** Chunks of files. */
+  readonly data: BlobStats
+  /** Nodes of trees. */
+  readonly metadata: BlobStats
+}
+
+/** How much snapshots hold, and what they take in the store. */
+export interface StoreStats {
+  /** The snapshots that were asked for, oldest first. */
+  readonly snapshots: readonly SnapshotStats[]
+  /** What is in all of them, file by file: restored one beside the other, they would take so much. */
+  readonly totals: Totals
+  /** What they need together: chunks of files, and nodes of trees. */
+  readonly data: BlobStats
+  readonly metadata: BlobStats
+  /** Chunks and nodes they need that no pack has: check tells which files are concerned. */
+  readonly missing: number
+  /** Of the whole store, where all of its snapshots were asked for. */
+  readonly store:
+    | {
+        readonly packs: PackCount
+        readonly index: { readonly segments: number; readonly bytes: number }
+        /** Bytes in packs that no snapshot needs, or that are there twice. A prune frees those of whole packs. */
+        readonly unneeded: number
+      }
+    | undefined
+}
+
 /** What {@link Store.forget} and {@link Store.undelete} take. */
 export interface ForgetOptions {
   readonly dryRun?: boolean
@@ -664,6 +707,8 @@ export interface Store extends AsyncDisposable {
    * versions there are. In the order of sources and paths, and of each path the oldest first. Throws as {@link Store.find}.
    */
   versions(options?: FindOptions): AsyncIterable<FileVersion>
+  /** Says how much snapshots hold, and what they take in the store. It reads trees and the index, never content. */
+  stats(options?: StatsOptions): Promise<StoreStats>
   info(): Promise<StoreInfo>
   /**
    * Forgets snapshots, named as {@link Store.snapshot} takes them: they are no longer listed, and prune deletes what only they need. Until

@@ -18,8 +18,10 @@ import type {
   SnapshotEdit,
   SnapshotFilter,
   SnapshotSelection,
+  StatsOptions,
   Store,
   StoreInfo,
+  StoreStats,
   SyncOptions,
   SyncResult,
 } from './api.js'
@@ -38,6 +40,7 @@ import {
   selectSnapshots,
   versions,
 } from './snapshot/index.js'
+import { stats } from './stats/index.js'
 import { storeInfo } from './store/info.js'
 import type { OpenedStore } from './store/opened.js'
 import { synchronize } from './sync/index.js'
@@ -179,6 +182,18 @@ export class OpenStore implements Store {
 
   async *versions(options: FindOptions = {}): AsyncGenerator<FileVersion> {
     yield* versions(...(await this.#searched(options)), options)
+  }
+
+  async stats(options: StatsOptions = {}): Promise<StoreStats> {
+    const call = this.#call(options.signal)
+    await this.#store.log.refresh(call)
+    const records = selectSnapshots(this.#store.records, options.snapshots, options.where)
+    return stats(
+      this.#store,
+      records.map((record) => this.#view(record, call)),
+      options,
+      call,
+    )
   }
 
   async info(): Promise<StoreInfo> {

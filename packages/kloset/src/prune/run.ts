@@ -16,6 +16,7 @@ import { Leftovers } from './leftovers.js'
 import { Marking } from './mark.js'
 import { duePacks, type Plan, planOf } from './plan.js'
 import { type Outcome, resultOf } from './result.js'
+import { untilStill } from './still.js'
 import { Survey } from './survey.js'
 import { swapOf, swapSegments } from './swap.js'
 
@@ -70,19 +71,12 @@ export class PruneRun {
     }
   }
 
-  /** What is being looked at may be pruned by others meanwhile: then it is looked at anew. */
   async #lookUntilStill(): Promise<Look> {
-    const { log } = this.#store
-    for (let attempt = 1; ; attempt++) {
-      const { state } = log
-      try {
-        return await this.#look(state)
-      } catch (error) {
-        this.#call.signal.throwIfAborted()
-        if (!isKlosetError(error)) throw error
-        await log.refresh(this.#call)
-        if (log.state.position === state.position || attempt === mostLooks) throw unreadable(error)
-      }
+    try {
+      return await untilStill(this.#store.log, (state) => this.#look(state), this.#call)
+    } catch (error) {
+      this.#call.signal.throwIfAborted()
+      throw isKlosetError(error) ? unreadable(error) : error
     }
   }
 
@@ -233,9 +227,6 @@ export class PruneRun {
     }))
   }
 }
-
-/** Others would have to prune all the time for more. */
-const mostLooks = 5
 
 function fateIn({ packs }: LogState, pack: string): PackFate['fate'] | undefined {
   return packs.get(pack)?.fate

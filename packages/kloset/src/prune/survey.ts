@@ -108,15 +108,15 @@ export class Survey {
   }
 }
 
-/** Reads segments that the log names, some of which may be kept on this machine. @throws KLOSET_INDEX_CORRUPT, KLOSET_NOT_FOUND */
+/** Reads segments that the log names, some of which may be kept on this machine; `use` is also told how many bytes each has. @throws KLOSET_INDEX_CORRUPT, KLOSET_NOT_FOUND */
 export async function eachSegment(
   { storage, keyring, cache }: OpenedStore,
   names: readonly string[],
   call: Call,
-  use: (name: string, segment: Segment) => void,
+  use: (name: string, segment: Segment, size: number) => void,
 ): Promise<void> {
   const take = (name: string, bytes: Uint8Array): true => {
-    use(name, decodeSegment(keyring, name, bytes))
+    use(name, decodeSegment(keyring, name, bytes), bytes.length)
     return true
   }
   const { bad } = await new SegmentReader(storage, cache).each(names, take, call)
@@ -135,7 +135,7 @@ function sealedLength(frames: Uint32Array): number {
 }
 
 /** For each frame of a segment: the place of its pack, and how many sealed bytes a raw byte has. */
-function framesOf(packs: Segment['packs']): { pack: Uint32Array; ratio: Float64Array } {
+export function framesOf(packs: Segment['packs']): { pack: Uint32Array; ratio: Float64Array } {
   const count = packs.reduce((sum, { frames }) => sum + frames.length / 3, 0)
   const pack = new Uint32Array(count)
   const ratio = new Float64Array(count)

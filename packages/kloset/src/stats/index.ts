@@ -1,0 +1,1 @@
+export { stats } from './run.js'
