@@ -9,6 +9,7 @@ import { runQuietly } from './run.mjs'
 export const wanted = [
   { what: 'files and repositories', programs: { git: 'git', tar: 'tar' } },
   { what: 'attributes and access control lists', programs: { setfattr: 'attr', setfacl: 'acl' } },
+  { what: 'imports from restic', programs: { restic: 'restic' } },
   { what: 'questions on a terminal', programs: { script: 'bsdutils' } },
   {
     what: 'stores on a real S3 server (Ceph)',

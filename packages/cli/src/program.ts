@@ -62,6 +62,10 @@ export const verbs: Readonly<Record<string, Summary>> = {
     summary: 'copy snapshots to or from another store',
     load: async () => (await import('./verbs/sync.js')).sync,
   },
+  import: {
+    summary: 'bring the snapshots of a restic repository over',
+    load: async () => (await import('./verbs/import.js')).importing,
+  },
   forget: { summary: 'take snapshots out of the store', load: async () => (await import('./verbs/forget.js')).forget },
   undelete: {
     summary: 'bring forgotten snapshots back',

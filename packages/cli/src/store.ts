@@ -246,7 +246,8 @@ function cacheOf(flags: StoreFlags, env: NodeJS.ProcessEnv = process.env): boole
   return { ...(folder !== undefined && { folder }), ...(size !== undefined && { size }) }
 }
 
-function peerUnlock(flags: PeerFlags): UnlockFlags {
+/** What the options for the other store say of unlocking it. */
+export function peerUnlock(flags: PeerFlags): UnlockFlags {
   const { peerPassphraseFile: file, peerPassphraseCommand: command, peerKeyFile: key } = flags
   return {
     ...(file !== undefined && { passphraseFile: file }),

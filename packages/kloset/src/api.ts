@@ -1,4 +1,13 @@
-import type { Connector, Content, Context, Destination, Entry, Source } from './connector/index.js'
+import type {
+  Connector,
+  Content,
+  Context,
+  Destination,
+  Entry,
+  History,
+  PastSnapshot,
+  Source,
+} from './connector/index.js'
 import type { FailedEntry, Run } from './run.js'
 
 /** How a store is unlocked. A plaintext store is opened only by saying so. */
@@ -661,6 +670,52 @@ export interface SyncResult {
   readonly duration: number
 }
 
+/** Happens while another program's snapshots are imported. */
+export type ImportEvent =
+  | Notice
+  /** `number` of `count` that are imported. */
+  | { readonly type: 'importing'; readonly original: PastSnapshot; readonly number: number; readonly count: number }
+  | { readonly type: 'imported'; readonly original: PastSnapshot; readonly snapshot: Snapshot }
+  | { readonly type: 'skipped'; readonly original: PastSnapshot }
+  /** `original`: of which snapshot; absent for one of which nothing can be read, whose object `path` is. */
+  | ({ readonly type: 'failed'; readonly original?: PastSnapshot } & FailedEntry)
+
+/** What {@link Store.importFrom} takes. */
+export interface ImportOptions extends Run<ImportEvent> {
+  /** Of those that `where` leaves: unambiguous prefixes of their ids there, `latest`, or `latest~N`. Default: all. */
+  readonly snapshots?: readonly string[]
+  /** Which. A `name` is none of theirs: no snapshot has it. */
+  readonly where?: SnapshotFilter
+  /** Also imports anew what was imported and then forgotten here. */
+  readonly includeForgotten?: boolean
+  /** Says which would be imported, and reads nothing of what is in them. */
+  readonly dryRun?: boolean
+  /** Overrides the store's codec for what this import writes. */
+  readonly codec?: BackupOptions['codec']
+}
+
+/** What an import did, or in a dry run would do. */
+export interface ImportResult {
+  /** What is new here, oldest first, and what it was made from. In a dry run there are no snapshots. */
+  readonly imported: readonly { readonly original: PastSnapshot; readonly snapshot: Snapshot | undefined }[]
+  /** How many of those asked for had been imported before. */
+  readonly present: number
+  /** How many of those asked for had been imported and then forgotten, and were therefore left out. */
+  readonly forgotten: number
+  /** Snapshots of which nothing can be read, with the names of their objects or their ids. */
+  readonly unreadable: readonly FailedEntry[]
+  /** Entries that could not be read; in the snapshots they stand with their error. */
+  readonly failed: readonly FailedEntry[]
+  /** How many, when more than the 10,000 listed. */
+  readonly failedCount: number
+  /** Files of all the snapshots by what became of them: those that are unchanged since the one before were not read. */
+  readonly changes: BackupResult['changes']
+  /** What the store gained. */
+  readonly added: BackupResult['added']
+  /** Milliseconds. */
+  readonly duration: number
+}
+
 /** Requests to the storage since the store was opened, failed ones and those made again included. */
 export interface Requests {
   readonly put: number
@@ -736,6 +791,13 @@ export interface Store extends AsyncDisposable {
    * sent again. Interrupted at any moment it leaves whole snapshots, and the next one goes on from there.
    */
   syncTo(peer: Store, options?: SyncOptions): Promise<SyncResult>
+  /**
+   * Brings the snapshots of another program over, oldest first, each with its time, host, user and tags: the history is kept, and the next backup
+   * of the same folder on the same host goes on from there. What was imported before is left out. Interrupted at any moment it leaves whole snapshots, and
+   * the next import goes on from there. An entry that is damaged there stands in its snapshot with its error.
+   * @throws what keeps the other repository from being read, such as KLOSET_OFFLINE
+   */
+  importFrom(history: History, options?: ImportOptions): Promise<ImportResult>
   /** What was asked of the storage so far. */
   readonly requests: Requests
   close(): Promise<void>

@@ -9,6 +9,8 @@ import type {
   FindOptions,
   ForgetOptions,
   FoundEntry,
+  ImportOptions,
+  ImportResult,
   PruneOptions,
   PruneResult,
   Requests,
@@ -27,9 +29,10 @@ import type {
 } from './api.js'
 import { backup } from './backup/index.js'
 import { connectHere } from './connect.js'
-import type { Call, Destination, Registry, Source } from './connector/index.js'
+import type { Call, Destination, History, Registry, Source } from './connector/index.js'
 import { edit } from './edit/index.js'
 import { isKlosetError } from './errors.js'
+import { importHistory } from './import/index.js'
 import { forget, forgottenRecords, prune, undelete } from './prune/index.js'
 import { restore } from './restore/index.js'
 import {
@@ -202,6 +205,10 @@ export class OpenStore implements Store {
 
   async syncTo(peer: Store, options: SyncOptions = {}): Promise<SyncResult> {
     return synchronize(this.#store, openedStore(peer), options, this.#call(options.signal))
+  }
+
+  async importFrom(history: History, options: ImportOptions = {}): Promise<ImportResult> {
+    return importHistory(this.#store, history, options, this.#call(options.signal))
   }
 
   async close(): Promise<void> {

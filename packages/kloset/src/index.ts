@@ -23,6 +23,9 @@ export type {
   FindOptions,
   ForgetOptions,
   FoundEntry,
+  ImportEvent,
+  ImportOptions,
+  ImportResult,
   Limits,
   Notice,
   OpenOptions,
@@ -72,7 +75,7 @@ export {
   type TagRule,
   type Verdict,
 } from './filter/index.js'
-export { openSource, openStore } from './open.js'
+export { openSource, openStorage, openStore } from './open.js'
 export type { FailedEntry, Progress, Run } from './run.js'
 export {
   type Bandwidth,

@@ -4,6 +4,7 @@ import { type Call, Registry, type Source, type Storage } from './connector/inde
 import { poolOf } from './engine.js'
 import { entryObject } from './log/index.js'
 import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening } from './opening.js'
+import { retrying, tryingToOpen } from './storage/index.js'
 import { dropStateUnless, keptPosition, keptState, StoreCache, storeSeenAt } from './store/cache/index.js'
 import { decodeConfig, verifyConfig } from './store/config.js'
 import { Deriving } from './store/derive.js'
@@ -86,6 +87,22 @@ export async function openSource(
 ): Promise<Source> {
   const { signal } = callOf(options.signal)
   return new Registry(options.connectors ?? []).source(at, connectHere(options.options ?? {}, 'read', signal))
+}
+
+/**
+ * Opens a location as a storage to read from, such as the repository of another program: what fails and may succeed later is tried again. Close it when
+ * it is no longer needed.
+ * @throws KLOSET_NO_CONNECTOR, KLOSET_NOT_FOUND, and what the connector throws
+ */
+export async function openStorage(
+  at: string,
+  options: Pick<OpenOptions, 'connectors' | 'options' | 'ask' | 'signal'> = {},
+): Promise<Storage> {
+  const { signal } = callOf(options.signal)
+  const { ask } = options
+  const how = { ...connectHere(options.options ?? {}, 'read', signal), ...(ask && { ask }) }
+  const registry = new Registry(options.connectors ?? [])
+  return retrying(await tryingToOpen(() => registry.storage(at, how), signal))
 }
 
 /** Starts to read what opening will ask for, all at once, instead of one thing after the other. */

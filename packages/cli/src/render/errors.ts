@@ -39,6 +39,7 @@ export function causesOf(error: unknown): string[] {
 export function hintOf(error: unknown, situation: Situation): string | undefined {
   if (error instanceof Failure) return error.hint
   if (!isKlosetError(error)) return error instanceof Error && isSystemError(error) ? undefined : unexpected
+  if (others.has(error)) return error.hint
   const peer = peers.get(error)
   return (peer === undefined ? ourHint(error.code, situation) : peerHint(error.code, peer, situation)) ?? error.hint
 }
@@ -49,7 +50,14 @@ export function aboutPeer(error: unknown, store: string): unknown {
   return error
 }
 
+/** Says that an error is about something else than a store: its own hint fits, and those that name commands for stores do not. Returns the error. */
+export function withOwnHint(error: unknown): unknown {
+  if (typeof error === 'object' && error !== null) others.add(error)
+  return error
+}
+
 const peers = new WeakMap<object, string>()
+const others = new WeakSet<object>()
 
 /** The error as lines for a person; `details` adds the code and the chain of causes. */
 export function errorLines(error: unknown, situation: Situation, details: boolean): string[] {

@@ -16,6 +16,7 @@ import {
   type Stat,
   xattrPieces,
 } from '../tree/index.js'
+import { Bundle, type Cut } from './bundle.js'
 import { addChunks, chunkLength, contentOf, emptyContent, extentsOf, lengthOfChunks } from './content.js'
 import type { CutReply, StoredReply } from './messages.js'
 import { Pieces } from './pieces.js'
@@ -33,6 +34,9 @@ const batchFiles = 512
 const largeFile = 24 * 1024 * 1024
 const cutBudget = 64 * 1024 * 1024
 const rangeBytes = 8 * 1024 * 1024
+
+/** Files up to this size that come through a source's own `read` are stored many at a time. */
+const smallFile = 128 * 1024
 
 /** What reading the files of one source needs. */
 export interface FilesOptions {
@@ -56,6 +60,9 @@ export interface FilesOptions {
 export class Files {
   readonly #options: FilesOptions
   readonly #reading: ReturnType<typeof pLimit>
+  readonly #bundle: Bundle
+  // Files that are read through the source's own `read`, or will be.
+  #streams = 0
   #batch = new RecordWriter()
   #slots: Slot[] = []
   #bytes = 0
@@ -64,6 +71,7 @@ export class Files {
     this.#options = options
     const most = Math.max(1, options.source.capabilities.concurrency)
     this.#reading = pLimit(Math.min(most, options.concurrency ?? most))
+    this.#bundle = new Bundle((cut) => this.#storeCut(cut))
   }
 
   /** Starts on a file; its slot gets its content later. A promise means: wait for it before going on with the scan. */
@@ -97,6 +105,7 @@ export class Files {
 
   /** Sends the files that were gathered. */
   send(): void {
+    this.#bundle.send()
     if (this.#slots.length === 0) return
     this.#options.report.current = pathFromBytes(this.#slots[0]!.key)
     const records = this.#batch.finish()
@@ -132,7 +141,7 @@ export class Files {
     let error: PostedError | undefined
     const take = async (): Promise<void> => {
       const reply = await ranges.shift()!
-      await this.#append(list, reply)
+      await this.#append(list, reply.chunks)
       error ??= reply.files[0]!.error
     }
     try {
@@ -158,23 +167,29 @@ export class Files {
   }
 
   #addStream(slot: Slot, entry: Entry): void | Promise<void> {
-    const work = this.#reading(() => this.#stream(slot, entry))
+    this.#streams++
+    const work = this.#reading(() => this.#stream(slot, entry)).finally(() => {
+      // Nothing more may come that would fill it.
+      if (--this.#streams === 0) this.#bundle.send()
+    })
     this.#options.slots.track(work)
     // In-order sources give each file once, before the scan goes on.
-    if (this.#options.source.capabilities.access === 'in-order') return work.then(() => this.#options.slots.check())
+    if (this.#options.source.capabilities.access === 'in-order') return work.then(() => this.flow())
     return this.#reading.pendingCount > 64 ? work.then(() => this.#options.slots.check()) : undefined
   }
 
   /** Reads a file through the source's own `read`: cut on this thread, stored by the workers. */
   async #stream(slot: Slot, entry: Entry): Promise<void> {
-    const { source, call, workers, number, sizes, keyring, lists, room } = this.#options
+    const { source, call, sizes, keyring, lists, room } = this.#options
+    // Where storing has failed meanwhile, it is not read in vain.
+    this.#options.slots.check()
     this.#options.report.current = entry.path
     const list = new ListBuilder(lists)
     const pieces = new Pieces(createChunker({ sizes, gear: keyring.gear }), sizes.max)
     const store = async (most: number): Promise<void> => {
       for (let cut = pieces.take(most); cut !== undefined; cut = pieces.take(most)) {
         await room()
-        await this.#append(list, await workers.store({ op: 'blobs', source: number, ...cut }, [cut.bytes.buffer]))
+        await this.#append(list, (await this.#storeCut(cut)).chunks)
       }
     }
     let size = 0
@@ -190,8 +205,10 @@ export class Files {
     }
     call.signal.throwIfAborted()
     pieces.end()
-    await store(0)
     if (error === undefined && entry.size !== undefined && entry.size !== size) error = otherSize(entry, size)
+    const small = size <= smallFile ? pieces.take(0) : undefined
+    if (small !== undefined) return this.#addToBundle(slot, small, error)
+    await store(0)
     this.#finish(slot, await list.finish(), size > 0, error)
     this.#options.slots.drain()
   }
@@ -220,9 +237,30 @@ export class Files {
     return Object.fromEntries(pieces.map(({ name, of }): [string, Extent[]] => [name, extents.splice(0, of.length)]))
   }
 
-  async #append(list: ListBuilder, reply: StoredReply): Promise<void> {
-    await addChunks(list, reply.chunks)
-    this.#options.report.bytes += lengthOfChunks(reply.chunks)
+  /** The next file can be read before this one is stored. */
+  async #addToBundle(slot: Slot, cut: Cut, error: unknown): Promise<void> {
+    this.#options.slots.track(this.#bundled(slot, this.#bundle.add(cut), error))
+    if (!this.#bundle.isFull) return
+    this.#bundle.send()
+    await this.flow()
+  }
+
+  async #bundled(slot: Slot, stored: Promise<Uint8Array>, error: unknown): Promise<void> {
+    const chunks = await stored
+    this.#options.report.bytes += lengthOfChunks(chunks)
+    this.#finish(slot, await contentOf(chunks, this.#options.lists), true, error)
+    this.#options.slots.drain()
+    this.#options.report.tell()
+  }
+
+  #storeCut(cut: Cut): Promise<StoredReply> {
+    const { workers, number } = this.#options
+    return workers.store({ op: 'blobs', source: number, ...cut }, [cut.bytes.buffer])
+  }
+
+  async #append(list: ListBuilder, chunks: Uint8Array): Promise<void> {
+    await addChunks(list, chunks)
+    this.#options.report.bytes += lengthOfChunks(chunks)
     this.#options.report.tell()
   }
 

@@ -5,7 +5,14 @@ import type { Call, Source } from '../connector/index.js'
 import { checkLabels } from '../edit/labels.js'
 import { KlosetError } from '../errors.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
-import { entryObject, type Following, isReliable, type SnapshotRecord, type SourceRecord } from '../log/index.js'
+import {
+  entryObject,
+  type Following,
+  type ImportedFrom,
+  isReliable,
+  type SnapshotRecord,
+  type SourceRecord,
+} from '../log/index.js'
 import { PackWriter, packObject } from '../pack/index.js'
 import { runtime } from '../runtime/index.js'
 import { postedModule } from '../runtime/jobs.js'
@@ -32,12 +39,20 @@ import { backupSource, ParentDamaged } from './source.js'
 import { Uploads } from './uploads.js'
 import { Workers } from './workers.js'
 
-/** Backs up sources into one new snapshot. */
+/** What a snapshot was that another program made before. */
+export interface Past {
+  readonly time: Date
+  readonly tool: string
+  readonly imported: ImportedFrom
+}
+
+/** Backs up sources into one new snapshot; with `past`, into one that is as old as what it is made from. */
 export async function backup(
   store: OpenedStore,
   sources: readonly Source[],
   options: BackupOptions,
   call: Call,
+  past?: Past,
 ): Promise<BackupResult> {
   refuseSettings(store.config, options)
   const roots = rootsOf(options)
@@ -48,7 +63,7 @@ export async function backup(
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
   try {
     checkLabels(options)
-    const result = await backUp(store, sources, options, call)
+    const result = await backUp(store, sources, options, call, past)
     const snapshot = (result.snapshot ?? (options.dryRun ? undefined : result.unchangedSince))?.id
     await Promise.all(sources.map((source) => source.settled?.({ snapshot })))
     return result
@@ -72,10 +87,11 @@ async function backUp(
   sources: readonly Source[],
   options: BackupOptions,
   call: Call,
+  past: Past | undefined,
 ): Promise<BackupResult> {
   let again = options
   for (let attempt = 1; ; attempt++) {
-    const session = new BackupSession(store, sources, again, call)
+    const session = new BackupSession(store, sources, again, call, past)
     try {
       return await session.run(attempt > 1)
     } catch (error) {
@@ -119,13 +135,22 @@ class BackupSession {
   readonly #report: BackupReport
   readonly #uploads: Uploads
   readonly #claims = new SessionTable(1 << 16)
-  readonly #started = new Date()
+  readonly #past: Past | undefined
+  readonly #time: Date
   readonly #host: string
   readonly #identities: readonly Identity[]
   #parents: readonly (Parent | undefined)[] = []
   #workers: Workers | undefined
 
-  constructor(store: OpenedStore, sources: readonly Source[], options: BackupOptions, call: Call) {
+  constructor(
+    store: OpenedStore,
+    sources: readonly Source[],
+    options: BackupOptions,
+    call: Call,
+    past: Past | undefined,
+  ) {
+    this.#past = past
+    this.#time = past?.time ?? new Date()
     this.#store = store
     this.#sources = sources
     this.#options = options
@@ -145,6 +170,14 @@ class BackupSession {
 
   get #stores(): boolean {
     return this.#options.dryRun !== true
+  }
+
+  /** The snapshots it may compare with: of what is brought over from before, those that were made until then. */
+  get #earlier(): readonly SnapshotRecord[] {
+    const { records } = this.#store
+    if (this.#past === undefined) return records
+    const time = this.#time.toISOString()
+    return records.filter((record) => record.time <= time)
   }
 
   /** Ids of the snapshots it compares with. */
@@ -168,9 +201,7 @@ class BackupSession {
   async #run(following: Following, again: boolean): Promise<BackupResult> {
     const { state } = this.#store.log
     const loaded = await this.#store.loaded()
-    const parents = this.#identities.map((each) =>
-      parentOf(this.#store.records, each, this.#host, this.#options.parent),
-    )
+    const parents = this.#identities.map((each) => parentOf(this.#earlier, each, this.#host, this.#options.parent))
     this.#parents = parents
     if (typeof this.#options.parent === 'string' && parents.every((parent) => parent === undefined)) {
       throw new KlosetError('KLOSET_SNAPSHOT_NOT_FOUND', `snapshot ${this.#options.parent} has none of these sources`, {
@@ -436,21 +467,22 @@ class BackupSession {
     const { name, tags = [], user = userName() } = this.#options
     const [parent] = this.parents
     const recorded = recordedOptions(this.#options, this.#sources)
+    const imported = this.#past && { imported: this.#past.imported }
     const report = this.#report
     return {
       id: toHex(runtime.randomBytes(16)),
-      time: this.#started.toISOString(),
+      time: this.#time.toISOString(),
       duration: report.elapsed,
       host: this.#host,
       user,
       tags: [...new Set(tags)],
-      tool: `kloset ${version}`,
+      tool: this.#past?.tool ?? `kloset ${version}`,
       domain: 0,
       sources,
       written: { blobs: report.chunks, bytes: report.addedBytes, stored: report.stored },
       ...(name === undefined ? {} : { name }),
       ...(parent === undefined ? {} : { parent }),
-      ...(recorded === undefined ? {} : { options: recorded }),
+      ...(recorded === undefined && imported === undefined ? {} : { options: { ...recorded, ...imported } }),
     }
   }
 }

@@ -96,7 +96,8 @@ export class SlotQueue implements Slots {
   }
 
   async abandon(): Promise<void> {
-    await Promise.all(this.#under)
+    // Work that is under way may begin more.
+    while (this.#under.size > 0) await Promise.all(this.#under)
   }
 
   check(): void {

@@ -285,6 +285,39 @@ export interface Source {
   close(): Promise<void>
 }
 
+/** A snapshot that another program made, as its repository tells of it. */
+export interface PastSnapshot {
+  /** Its id there, hexadecimal digits. */
+  readonly id: string
+  /** Names everything that is in it: two of one time and content are one snapshot, also where its id changed with its tags. */
+  readonly content: string
+  readonly time: Date
+  readonly host: string
+  readonly user: string
+  readonly tags: readonly string[]
+  /** Name and version of the program that made it. */
+  readonly tool: string
+  /** The folders that were saved, as they were named then. */
+  readonly roots: readonly string[]
+}
+
+/** The snapshots of another program, of which each can be read as sources. Reading them changes nothing there. */
+export interface History {
+  /** Which program's: `restic`. */
+  readonly type: string
+  /** Where it is, safe to show. */
+  readonly location: string
+  /** All snapshots, in any order; instead of one that cannot be read, a failure with the name of its object. */
+  snapshots(how: Call): Batches<PastSnapshot | Failure>
+  /**
+   * What is in a snapshot: a source for each of its folders, named (`type`, `origin`, `root`) as a backup of that folder on that host names it, so that the
+   * next backup goes on from there. The `version` of each file tells its content.
+   * @throws KlosetError where nothing of the snapshot can be read
+   */
+  open(snapshot: PastSnapshot, how: Call): Promise<readonly Source[]>
+  close(): Promise<void>
+}
+
 /** What a destination can keep of an entry. `special` are FIFOs and sockets, `devices` block and character devices. */
 export type Kept =
   | 'directories'

@@ -28,6 +28,16 @@ export function checkLabels({ tags = [], name }: { readonly tags?: readonly stri
   if (new Set(tags).size > mostTags) throw new RangeError(`a snapshot has at most ${mostTags} tags`)
 }
 
+/** The tags of another program, as far as a snapshot can have them: what a tag cannot hold becomes a hyphen, and what is too much is left out. */
+export function tagsLike(tags: readonly string[]): string[] {
+  const legal = tags.map((tag) => {
+    const points = [...tag.replace(/[,\p{Cc}\p{Cs}\u2028\u2029]/gu, '-')].slice(0, mostTagBytes)
+    while (utf8(points.join('')).length > mostTagBytes) points.pop()
+    return points.join('').trim()
+  })
+  return [...new Set(legal)].filter((tag) => faultOfTag(tag) === undefined).slice(0, mostTags)
+}
+
 function faultOf(text: string, what: string, most: number): string | undefined {
   if (text === '') return `${what} is not empty`
   if (text.trim() !== text) return `${what} neither begins nor ends with a space`

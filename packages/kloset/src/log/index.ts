@@ -14,5 +14,11 @@ export {
 export { type AppendOptions, CommitLog, checkpointEvery, type Following, type LogOptions } from './log.js'
 export { checkpointObject, entryObject, positionOf } from './names.js'
 export { type Replayed, replay } from './replay.js'
-export type { SnapshotRecord, SourceRecord, TotalsRecord } from './snapshot-record.js'
+export {
+  type ImportedFrom,
+  importedFrom,
+  type SnapshotRecord,
+  type SourceRecord,
+  type TotalsRecord,
+} from './snapshot-record.js'
 export { emptyState, isReliable, type LoggedSnapshot, type LogState, type PackFate } from './state.js'

@@ -45,6 +45,23 @@ export interface SnapshotRecord {
   readonly written: { readonly blobs: number; readonly bytes: number; readonly stored: number }
 }
 
+/** What a snapshot that was imported was made from. */
+export interface ImportedFrom {
+  /** The kind of program. */
+  readonly from: string
+  /** Its id there. */
+  readonly id: string
+  /** Names everything that was in it there. */
+  readonly content: string
+}
+
+/** What a snapshot was imported from; undefined where it was not. */
+export function importedFrom({ options }: SnapshotRecord): ImportedFrom | undefined {
+  const { from, id, content } = (options?.imported ?? {}) as Partial<Record<keyof ImportedFrom, unknown>>
+  if (typeof from !== 'string' || typeof id !== 'string' || typeof content !== 'string') return undefined
+  return { from, id, content }
+}
+
 /** The JSON of a snapshot, in the order of the format. */
 export function snapshotJson(record: SnapshotRecord): JsonRecord {
   const { id, time, duration, host, user, name, tags, parent, tool, domain, sources, options, written } = record

@@ -28,5 +28,5 @@ export {
 export { StoredFile } from './content.js'
 export { find, versions } from './find.js'
 export { below, type Place, placeOf, placesOf, treeOf } from './places.js'
-export { matches, selectSnapshot, selectSnapshots } from './select.js'
+export { matches, type Selectable, selectSnapshot, selectSnapshots } from './select.js'
 export { type SnapshotContext, StoredSnapshot } from './view.js'

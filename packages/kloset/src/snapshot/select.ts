@@ -1,9 +1,19 @@
 import type { SnapshotFilter } from '../api.js'
 import { KlosetError } from '../errors.js'
-import type { SnapshotRecord } from '../log/index.js'
+
+/** What snapshots are selected by: those of a store as its log holds them, and those of other programs. */
+export interface Selectable {
+  readonly id: string
+  /** ISO 8601. */
+  readonly time: string
+  readonly host: string
+  readonly name?: string | undefined
+  readonly tags: readonly string[]
+  readonly sources: readonly { readonly root: string }[]
+}
 
 /** Whether a snapshot meets all conditions. */
-export function matches(record: SnapshotRecord, where: SnapshotFilter): boolean {
+export function matches(record: Selectable, where: SnapshotFilter): boolean {
   const time = Date.parse(record.time)
   return (
     (where.tags ?? []).every((tag) => record.tags.includes(tag)) &&
@@ -20,11 +30,11 @@ export function matches(record: SnapshotRecord, where: SnapshotFilter): boolean 
  * `latest~N` for the one N before. `records` come oldest first.
  * @throws KLOSET_SNAPSHOT_NOT_FOUND, KLOSET_SNAPSHOT_AMBIGUOUS
  */
-export function selectSnapshot(
-  records: readonly SnapshotRecord[],
+export function selectSnapshot<S extends Selectable>(
+  records: readonly S[],
   name: string,
   where: SnapshotFilter = {},
-): SnapshotRecord {
+): S {
   const asked = records.filter((record) => matches(record, where))
   const latest = /^latest(?:~(\d{1,9}))?$/.exec(name)
   if (latest !== null) {
@@ -45,32 +55,32 @@ export function selectSnapshot(
 }
 
 /** The snapshots that some names mean, as {@link selectSnapshot}: each once, oldest first; without names, all that meet `where`. */
-export function selectSnapshots(
-  records: readonly SnapshotRecord[],
+export function selectSnapshots<S extends Selectable>(
+  records: readonly S[],
   names: readonly string[] | undefined,
   where: SnapshotFilter = {},
-): SnapshotRecord[] {
+): S[] {
   if (names === undefined) return records.filter((record) => matches(record, where))
   const ids = new Set(names.map((name) => selectSnapshot(records, name, where).id))
   return records.filter(({ id }) => ids.has(id))
 }
 
-function meant(records: readonly SnapshotRecord[], name: string): readonly SnapshotRecord[] {
+function meant<S extends Selectable>(records: readonly S[], name: string): readonly S[] {
   const prefix = name.toLowerCase()
-  const byId = /^[0-9a-f]{1,32}$/.test(prefix) ? records.filter(({ id }) => id.startsWith(prefix)) : []
+  const byId = /^[0-9a-f]{1,64}$/.test(prefix) ? records.filter(({ id }) => id.startsWith(prefix)) : []
   // A whole id means one snapshot, whatever others are called.
-  if (prefix.length === 32 && byId.length > 0) return byId
+  if (byId[0]?.id === prefix) return byId
   return [...byId, ...records.filter((record) => record.name === name && !byId.includes(record))]
 }
 
-function countsOf(asked: readonly SnapshotRecord[], all: readonly SnapshotRecord[]): string {
-  if (all.length === 0) return 'the store has no snapshots yet'
+function countsOf(asked: readonly Selectable[], all: readonly Selectable[]): string {
+  if (all.length === 0) return 'there are no snapshots yet'
   return asked.length === all.length
-    ? `the store has ${all.length} snapshots`
-    : `of its ${all.length} snapshots, ${asked.length} are selected`
+    ? `there are ${all.length} snapshots`
+    : `of ${all.length} snapshots, ${asked.length} are selected`
 }
 
-function ambiguous(name: string, found: readonly SnapshotRecord[]): KlosetError {
+function ambiguous(name: string, found: readonly Selectable[]): KlosetError {
   const byId = found.every(({ id }) => id.startsWith(name.toLowerCase()))
   const digits = byId ? name.length + 4 : 8
   const ids = found.slice(0, 5).map(({ id }) => id.slice(0, digits))

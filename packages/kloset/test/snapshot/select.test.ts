@@ -62,7 +62,7 @@ describe('the name of a snapshot', () => {
     expect(selectSnapshot(tagged, 'latest', where)).toBe(tagged[4])
     expect(selectSnapshot(tagged, 'latest~2', where)).toBe(tagged[0])
     expect(selectSnapshot(tagged, 'aa', where)).toBe(tagged[0])
-    expect(() => selectSnapshot(tagged, 'latest~3', where)).toThrow('of its 5 snapshots, 3 are selected')
+    expect(() => selectSnapshot(tagged, 'latest~3', where)).toThrow('of 5 snapshots, 3 are selected')
     expect(() => selectSnapshot(tagged, 'aabb', where)).toThrow('aabb0000 is not among those that are selected')
     expect(selectSnapshots(tagged, undefined, where)).toEqual([tagged[0], tagged[2], tagged[4]])
     expect(selectSnapshots(tagged, ['latest', 'aa', '12'], where)).toEqual([tagged[0], tagged[4]])
