@@ -132,7 +132,7 @@ async function run(args: readonly string[], output: Output, situation: Mutable<S
     const verb = await load()
     verb.define(command)
     command.action(async () => {
-      code = await perform(verb, command, output, situation)
+      code = await perform(verb, command, literalOf(line.rest), output, situation)
     })
   }
   if (wanted === undefined) {
@@ -159,7 +159,18 @@ async function run(args: readonly string[], output: Output, situation: Mutable<S
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-async function perform(verb: Verb, command: Command, output: Output, situation: Mutable<Situation>): Promise<number> {
+function literalOf(rest: readonly string[]): readonly string[] {
+  const dashes = rest.indexOf('--')
+  return dashes < 0 ? [] : rest.slice(dashes + 1)
+}
+
+async function perform(
+  verb: Verb,
+  command: Command,
+  literal: readonly string[],
+  output: Output,
+  situation: Mutable<Situation>,
+): Promise<number> {
   const location = verb.storeless ? undefined : await storeOf(situation)
   const stopping = interruption(output, verb.resume)
   // A verb that only shows something has nothing left to do when nobody looks; one that changes something goes on.
@@ -167,7 +178,12 @@ async function perform(verb: Verb, command: Command, output: Output, situation: 
     if (gone && !verb.changes) process.exit(exit.done)
   }
   try {
-    return await verb.run(command.args, command.opts<OutputFlags>(), { location, output, signal: stopping.signal })
+    return await verb.run(command.args, command.opts<OutputFlags>(), {
+      location,
+      output,
+      literal,
+      signal: stopping.signal,
+    })
   } catch (error) {
     // Whatever broke because of the stop is not what the person wants to hear about.
     if (stopping.signal.aborted && !(error instanceof Interrupted)) throw new Interrupted(verb.resume)

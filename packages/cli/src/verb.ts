@@ -6,6 +6,8 @@ export interface Session {
   /** From `at STORE`, `KLOSET_STORE` or the configuration. */
   readonly location: string | undefined
   readonly output: Output
+  /** What stands after `--`: the last of the arguments. */
+  readonly literal: readonly string[]
   /** Aborted when the person stops the command. */
   readonly signal: AbortSignal
 }

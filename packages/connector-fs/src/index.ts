@@ -4,10 +4,12 @@ import { defaultSettings, type RestoreSettings } from './site.js'
 import { fsSource } from './source.js'
 import { fsStorage } from './storage.js'
 
+export { type CommandOptions, commandSource } from './command.js'
 export { type FsDestinationOptions, fsDestination } from './destination.js'
 export type { Holes, RestoreSettings } from './site.js'
 export { type FsSourceOptions, fsListSources, fsSource } from './source.js'
 export { type FsStorageOptions, fsStorage } from './storage.js'
+export { stdinSource } from './streams.js'
 
 const options: {
   readonly xattrs: Option & { readonly type: 'boolean'; readonly default: boolean }

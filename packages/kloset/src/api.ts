@@ -47,6 +47,7 @@ export interface Notice {
     | 'packs-missing'
     | 'pruned-meanwhile'
     | 'source-lacks'
+    | 'stream-empty'
     | 'rechunked'
     | 'cache-unusable'
     | 'memory-unusable'

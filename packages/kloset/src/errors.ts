@@ -10,6 +10,7 @@ export type KlosetErrorCode =
   | 'KLOSET_UNSUPPORTED'
   | 'KLOSET_CURSOR_EXPIRED'
   | 'KLOSET_CONNECTOR'
+  | 'KLOSET_COMMAND_FAILED'
   // What the engine finds when it opens a store.
   | 'KLOSET_NO_STORE'
   | 'KLOSET_STORE_EXISTS'

@@ -11,9 +11,10 @@ import { failureLine } from '../render/failures.js'
 import { failedJson } from '../render/json.js'
 import { shown } from '../render/names.js'
 import { openAt, openSources, type StoreFlags, tell, tellRequests } from '../store.js'
+import { type StreamFlags, streamOf } from '../streams.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags, ChangeFlags {
+interface Flags extends StoreFlags, ChangeFlags, StreamFlags {
   readonly tag?: readonly string[]
   readonly name?: string
   readonly host?: string
@@ -42,8 +43,8 @@ export const backup: Verb = {
 
   define(command: Command) {
     command
-      .argument('<SOURCE...>', 'a folder to save')
-      .usage('[options] SOURCE…')
+      .argument('<SOURCE...>', 'a folder to save; `-`: standard input')
+      .usage('[options] SOURCE…\n       kloset [at STORE] backup [options] --from-command -- PROGRAM ARGUMENT…')
       .description(
         'Save one folder or several as a new snapshot. Files that have not changed since the last snapshot of the same ' +
           'host and folder are not read again, and data that the store already has is not stored again.',
@@ -52,6 +53,12 @@ export const backup: Verb = {
       .option('--tag <tag>', 'give it a tag (repeatable, or several with commas)', collectTags)
       .option('--name <name>', 'give it a name')
       .option('--host <name>', 'the host it is of; default: this machine')
+      .optionsGroup('Streams instead of folders:')
+      .option(
+        '--stdin-name <path>',
+        'save the stream as this file; default: stdin, or the name of the program and .out',
+      )
+      .option('--from-command', 'save what the command after -- prints; if it fails, there is no snapshot')
       .optionsGroup('What changed:')
       .option('--parent <id>', 'compare with this snapshot; default: the latest of the same host and folder')
       .option('--force', 'read every file, changed or not')
@@ -85,6 +92,12 @@ is made anew each time (cp -a, rsync) add --ignore-ctime --ignore-inode.
 those of the last snapshot of the same host and folders. Whatever a snapshot keeps
 counts, such as mode, owner, mtime and ctime; access times do not.
 
+A SOURCE of - is standard input, saved as the file that --stdin-name says. Who
+writes it cannot tell that it failed, so a dump is better run by --from-command: it
+is started without a shell, and unless it ends with exit code 0 nothing is
+committed. What it writes to stderr is shown. Streams have no mtime; they are
+recorded as readable only for their owner, and always read to their end.
+
 The passphrase comes from the options above, from KLOSET_PASSPHRASE, or is asked
 for on the terminal.
 
@@ -93,6 +106,8 @@ Examples:
   kloset at /var/backups backup /home /srv --tag daily --tag full
   kloset at /var/backups backup --dry-run -v ~/documents
   kloset at /var/backups backup --as /home /mnt/snapshot-of-home
+  kloset at /var/backups backup --stdin-name db/dump.sql - < dump.sql
+  kloset at /var/backups backup --from-command --stdin-name db.sql -- pg_dump mydb
   kloset at /var/backups backup --quiet --passphrase-file /root/.kloset /etc
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
@@ -105,12 +120,14 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     await requireLabels({ tags: flags.tag, name: flags.name })
     if (flags.force && flags.parent !== undefined)
       throw new UsageError('--force and --parent exclude each other', 'Give one of them.')
-    const sources = args.map(absolute)
+    const stream = await streamOf(args, flags, session)
+    if (stream && flags.as) throw new UsageError('--as is about folders', 'Name a stream with --stdin-name.')
+    const sources = stream ? [] : args.map(absolute)
     const roots = rootsOf(flags.as, sources)
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)
     if (twice !== undefined) throw new UsageError(`${shown(twice)} is given twice`)
     const { createEngine } = await import('kloset')
-    const opened = await openSources(session, sources, flags.xattrs ? {} : { xattrs: false })
+    const opened = stream ? [stream] : await openSources(session, sources, flags.xattrs ? {} : { xattrs: false })
     const engine = createEngine()
     let result: BackupResult
     let store: Store
@@ -129,11 +146,12 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
       })
       await store.close()
     } finally {
+      await Promise.allSettled(opened.map((source) => source.close()))
       await engine.close()
     }
     output.progressDone()
     if (output.json) await output.emit(backupJson(result, flags.dryRun === true))
-    else await tellBackup(result, sources, output)
+    else await tellBackup(result, stream ? [stream.root] : sources, output)
     await tellRequests(store, output)
     return result.failedCount > 0 ? exit.partial : exit.done
   },
@@ -177,7 +195,8 @@ function rootsOf(as: readonly string[] | undefined, sources: readonly string[]):
 function show(event: BackupEvent, output: Output): void {
   switch (event.type) {
     case 'notice':
-      tell(event, output)
+      if (event.code === 'stream-empty' && !output.json) output.warn(event.message)
+      else tell(event, output)
       return
     case 'failed':
       if (output.json) void output.emit(failedJson(event))

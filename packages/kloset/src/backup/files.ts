@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import type { Notice } from '../api.js'
 import { type Bytes, concatBytes } from '../bytes/index.js'
 import { type ChunkSizes, createChunker } from '../chunk/index.js'
 import { type Call, type Entry, pathFromBytes, type Source } from '../connector/index.js'
@@ -210,6 +211,7 @@ export class Files {
     if (small !== undefined) return this.#addToBundle(slot, small, error)
     await store(0)
     this.#finish(slot, await list.finish(), size > 0, error)
+    if (size === 0 && entry.size === undefined && source.capabilities.atomic) this.#options.report.event(empty(entry))
     this.#options.slots.drain()
   }
 
@@ -321,6 +323,11 @@ async function* untilError<T>(items: AsyncIterable<T>, failed: (error: unknown) 
   } finally {
     await iterator.return?.()
   }
+}
+
+/** A dump of nothing is more often a mistake than not. */
+function empty({ path }: Entry): Notice {
+  return { type: 'notice', code: 'stream-empty', message: `nothing came for ${path}: it is empty in this backup` }
 }
 
 function otherSize({ path, size }: Entry, read: number): KlosetError {

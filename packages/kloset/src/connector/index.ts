@@ -61,4 +61,5 @@ export {
 } from './registry.js'
 export { type SortOptions, type SpilledBytes, type SpillStore, sorted } from './sorted.js'
 export { sourceOf, type VirtualContent, type VirtualFile, type VirtualSource } from './source-of.js'
+export { type StreamSource, streamSource } from './stream-source.js'
 export { type WalkOptions, walk } from './walk.js'
