@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
@@ -103,6 +103,32 @@ describe.runIf(has('rclone'))('rclone', () => {
     expect((await rclone(['deletefile', ':webdav:latest/empty'])).stderr).toContain('403')
     expect((await rclone(['mkdir', ':webdav:new'])).stderr).toContain('403')
   })
+})
+
+const davfs = join(folder, 'davfs')
+
+// It needs /dev/fuse, and the right to mount.
+test.runIf(has('mount.davfs'))('davfs2 mounts it, and reads files by their paths', async ({ skip }) => {
+  mkdirSync(davfs)
+  const [secrets, config] = [join(folder, 'secrets'), join(folder, 'davfs2.conf')]
+  writeFileSync(secrets, `${davfs} ${login.user} "${login.password}"\n`, { mode: 0o600 })
+  // It becomes a user of its own.
+  const cache = join(folder, 'davfs-cache')
+  mkdirSync(cache)
+  chmodSync(cache, 0o777)
+  writeFileSync(config, `secrets ${secrets}\ncache_dir ${cache}\n`, { mode: 0o600 })
+  const mounted = await run('mount', ['-t', 'davfs', '-o', `ro,conf=${config}`, server.url, davfs])
+  if (mounted.code !== 0) skip(mounted.stderr)
+  try {
+    for (const name of oddNames) {
+      const { stdout } = await run('cat', [join(davfs, 'latest/names', `${name}`)])
+      expect(Buffer.from(stdout, 'latin1').toString()).toBe(`${name}`)
+    }
+    expect((await run('cmp', [join(davfs, 'hosts/nas/latest/large.bin'), join(source, 'large.bin')])).code).toBe(0)
+    expect((await run('stat', ['-c', '%s %A', join(davfs, 'latest/script.sh')])).stdout).toMatch(/^10 -rwx/)
+  } finally {
+    await run('umount', [davfs])
+  }
 })
 
 describe('files', () => {

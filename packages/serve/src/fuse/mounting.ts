@@ -120,6 +120,8 @@ function run(program: string, args: readonly string[], file?: number, env: NodeJ
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe', ...(file === undefined ? [] : [file])],
       env: { ...process.env, LC_ALL: 'C', ...env },
+      // Where what is mounted is no file's name, whatever is in the folder that we are in.
+      cwd: '/',
     })
     let complaint = ''
     child.stderr!.on('data', (data: Buffer) => {
