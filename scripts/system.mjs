@@ -19,6 +19,10 @@ export const wanted = [
     what: 'stores on a real SSH server (OpenSSH)',
     programs: { sshd: 'openssh-server', 'ssh-keygen': 'openssh-client' },
   },
+  {
+    what: 'snapshots over WebDAV and as mounted folders',
+    programs: { rclone: 'rclone', 'mount.davfs': 'davfs2', fusermount3: 'fuse3' },
+  },
 ]
 
 /** Those of `wanted` that cannot be tested here, each with the Debian packages it lacks. */

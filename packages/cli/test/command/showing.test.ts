@@ -131,9 +131,9 @@ describe.runIf(able)('mount', () => {
 mknod ${device} c 10 229; chmod 666 ${device}; mount --bind ${device} /dev/fuse
 mkdir ${inside}/place; chown -R ${nobody} ${inside}; chmod -R go+rX ${store}
 ${as} ${process.execPath} ${command} mount --no-cache ${inside}/place & pid=$!
-i=0; until mountpoint -q ${inside}/place || [ $i -gt 200 ]; do sleep 0.1; i=$((i + 1)); done
+i=0; until grep -q ' ${inside}/place ' /proc/self/mountinfo || [ $i -gt 200 ]; do sleep 0.1; i=$((i + 1)); done
 ${as} cat ${inside}/place/latest/hello.txt
-kill -INT $pid; wait $pid; mountpoint -q ${inside}/place || echo unmounted
+kill -INT $pid; wait $pid; grep -q ' ${inside}/place ' /proc/self/mountinfo || echo unmounted
 `,
     )
     const { stdout, stderr } = shell(`unshare -m sh ${join(folder, 'steps.sh')}`, at)
