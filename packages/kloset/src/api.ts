@@ -8,6 +8,7 @@ import type {
   PastSnapshot,
   Source,
 } from './connector/index.js'
+import type { PatternRule } from './filter/index.js'
 import type { FailedEntry, Run } from './run.js'
 
 /** How a store is unlocked. A plaintext store is opened only by saying so. */
@@ -264,6 +265,13 @@ export type RestoreEvent =
 export interface RestoreOptions extends Run<RestoreEvent> {
   /** Only what is at or below this path of the snapshot; a file, or a directory whose contents go into the target. */
   readonly path?: string
+  /**
+   * Which entries at or below `path`, as in gitignore(5), relative to it: what matches is left out, and `!` takes; the last pattern that matches
+   * decides, and nothing is taken below a directory that is left out. Where the first pattern begins with `!`, what none of them matches is left
+   * out as well, but for the directories that lead to what is taken: `['!*.pem']`. One that starts with `/` may be a path as it was when the
+   * backup was made.
+   */
+  readonly patterns?: readonly (string | PatternRule)[]
   /** So many leading segments their paths lose, as `tar --strip-components` does it; what has no more than these is left out. Default 0. */
   readonly stripComponents?: number
   /**

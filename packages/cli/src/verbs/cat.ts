@@ -52,7 +52,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
         if (entry.type !== 'file')
           throw new UsageError(
             `${shown(path)} is a ${entry.type}, not a file`,
-            `To see what a folder holds: kloset ls ${target.snapshot}:${shown(path)}`,
+            `To see what a folder holds: kloset ls ${target.snapshot}:${shown(path)}; for an archive of it: kloset dump`,
           )
         const file = await snapshot.open(path)
         await output.emit(entryJson(snapshot, entry))

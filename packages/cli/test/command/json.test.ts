@@ -105,6 +105,8 @@ describe('--json', () => {
       failed: 0,
       totals,
       skipped: 0,
+      mended: 0,
+      deleted: 0,
       leftOut: {},
       duration: expect.any(Number),
     })

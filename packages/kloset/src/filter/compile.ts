@@ -2,7 +2,7 @@ import { utf8 } from '../bytes/index.js'
 import type { Entry, EntryType, Filter, Inspector, WantedFile } from '../connector/index.js'
 import { pathToBytes } from '../connector/index.js'
 import { patternLines } from './lines.js'
-import { PatternList, Subject } from './pattern-list.js'
+import { PatternList, Subject, segmentsOf } from './pattern-list.js'
 import { checkRules, type ExclusionReason, type FilterRules } from './rules.js'
 
 /** What {@link compileFilter} goes by besides the rules. */
@@ -185,8 +185,4 @@ function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-function segmentsOf(path: string): string[] {
-  return path.split('/').filter((segment) => segment !== '')
 }

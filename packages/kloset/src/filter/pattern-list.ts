@@ -4,12 +4,14 @@ import { type PatternRule, patternRule } from './rules.js'
 
 /**
  * A function that tells what the last pattern that matches says of a path; undefined where none does. Each path is judged by itself: that
- * nothing is taken below a directory that is excluded is for who goes through the tree, see `compileFilter`.
+ * nothing is taken below a directory that is excluded is for who goes through the tree, see `compileFilter`. `root` is where the paths start from,
+ * for patterns that are absolute paths.
  */
 export function compilePatterns(
   patterns: readonly (string | PatternRule)[],
+  root?: string,
 ): (path: string, type: EntryType) => Verdict | undefined {
-  const list = new PatternList(patterns)
+  const list = new PatternList(patterns, root?.startsWith('/') ? segmentsOf(root) : undefined)
   return (path, type) => list.verdict(new Subject(path, type === 'directory'))
 }
 
@@ -81,4 +83,9 @@ interface Numbered {
   readonly number: number
   readonly pattern: Pattern
   readonly verdict: Verdict
+}
+
+/** The names in an absolute path. */
+export function segmentsOf(path: string): string[] {
+  return path.split('/').filter((segment) => segment !== '')
 }

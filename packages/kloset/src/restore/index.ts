@@ -1,12 +1,13 @@
 import type { Overwrite, PlannedDeletions, RestoreOptions, RestoreResult } from '../api.js'
 import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
-import type { StoredSnapshot } from '../snapshot/index.js'
+import { placeOf, type StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { entriesOf } from './current.js'
 import { type Deletions, planDeletions } from './deletions.js'
 import { type Refused, type Target, targetsOf } from './entries.js'
 import { Overwriting } from './overwrite.js'
+import { restorePatterns } from './patterns.js'
 import { cannotReadBack, readBack } from './read-back.js'
 import { RestoreReport } from './report.js'
 import { Restoring } from './restoring.js'
@@ -128,10 +129,13 @@ class Run {
     })
     try {
       await restoring.write(this.#targets())
-      const failures = this.#report.failedCount
-      if (failures === 0 && deletions !== undefined) await this.#delete(deletions)
-      else if (this.#options.delete === true)
-        this.#notDeleted(`nothing was deleted, because ${failures} entries could not be restored`)
+      if (this.#report.failedCount === 0 && deletions !== undefined) {
+        await this.#delete(deletions)
+        await restoring.fillPlaces()
+      } else if (this.#options.delete === true) {
+        this.#notDeleted('nothing was deleted, because not everything could be restored')
+        restoring.leavePlaces()
+      }
       await restoring.finish()
     } finally {
       await restoring.close()
@@ -168,11 +172,25 @@ class Run {
   }
 
   #selection(): Selection {
-    const { path = '', stripComponents = 0 } = this.#options
-    return { path, strip: stripComponents, patterns: undefined }
+    const { path = '', stripComponents = 0, patterns = [] } = this.#options
+    return {
+      path,
+      strip: stripComponents,
+      patterns: patterns.length === 0 ? undefined : restorePatterns(patterns, this.#rootOf(path)),
+    }
   }
 
+  /** Where a path was when the backup was made; undefined for a folder of several sources. */
+  #rootOf(path: string): string | undefined {
+    const found = placeOf(this.#snapshot.places, path)
+    if (found?.place === undefined) return undefined
+    const { root } = found.place.source
+    return found.inside === '' ? root : `${root.replace(/\/$/, '')}/${found.inside}`
+  }
+
+  /** How much there is to do; undefined where only going through it can tell. */
   async #expected(): Promise<RestoreReport['total']> {
+    if (this.#selection().patterns !== undefined) return undefined
     const { files, directories, others, bytes } = await this.#snapshot.totalsOf(this.#options.path ?? '')
     return { entries: files + directories + others, bytes }
   }

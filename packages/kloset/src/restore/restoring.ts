@@ -24,7 +24,7 @@ export interface RestoringParts {
   readonly destination: Destination
   /** What to do with what is there; undefined where nothing is, or all is written anyway. */
   readonly overwriting: Overwriting | undefined
-  /** Directories that will be deleted before {@link Restoring.finish}, so that something takes their place. */
+  /** Directories that will be deleted before {@link Restoring.fillPlaces}, so that something takes their place. */
   readonly clears: ReadonlySet<string> | undefined
   readonly dryRun: boolean
   readonly writer: Writer
@@ -73,11 +73,20 @@ export class Restoring {
     await this.#parts.writer.flush()
   }
 
-  /** Writes the rest, and gives directories their times. */
+  /** Writes what takes the place of directories, which were deleted meanwhile. */
+  async fillPlaces(): Promise<void> {
+    for (const target of this.#deferred.splice(0)) await this.#write(target)
+    await this.#parts.writer.flush()
+  }
+
+  /** Gives up what would take the place of directories: they stay. */
+  leavePlaces(): void {
+    for (const target of this.#deferred.splice(0)) this.#parts.report.fail(target.path, inTheWay(target))
+  }
+
+  /** Makes hard links, and gives directories their times. */
   async finish(): Promise<void> {
     const { writer, destination, dryRun, call } = this.#parts
-    for (const target of this.#deferred.splice(0)) await this.#write(target)
-    await writer.flush()
     await this.#links.make(
       async (path, to) => (dryRun ? undefined : destination.link!(path, to, call)),
       (target) => writer.add(target),
