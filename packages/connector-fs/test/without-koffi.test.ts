@@ -2,10 +2,11 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { fsDestination } from '../src/destination.js'
+import { fsSource } from '../src/source.js'
 import { call, contentOf, places } from './places.js'
 
 // As where the optional package was not installed.
-vi.mock('../src/native.js', () => ({ native: () => undefined }))
+vi.mock('../src/native.js', () => ({ native: () => undefined, hasNative: () => false }))
 
 const place = places()
 const mtime = 1_700_000_000_123_456_789n
@@ -31,4 +32,11 @@ test('what cannot be made without the optional package is said to be left out', 
     const make = to.create({ path: 'x', type, device: { major: 1, minor: 3 } }, call)
     await expect(make).rejects.toMatchObject({ code: 'KLOSET_UNSUPPORTED', hint: expect.stringContaining('koffi') })
   }
+})
+
+test('a backup says that it lacks extended attributes, once for each source', async () => {
+  const folder = place()
+  expect((await fsSource(folder)).lacks).toEqual([expect.stringContaining('ACLs')])
+  expect((await fsSource(folder, { xattrs: false })).lacks).toEqual([])
+  expect((await fsDestination(folder)).capabilities.keeps).not.toContain('xattrs')
 })

@@ -1,4 +1,5 @@
-import { check, checkAborts, checkEqual } from '../assert.js'
+import type { Entry } from '../../connector/contract.js'
+import { check, checkAborts, checkBytes, checkEqual } from '../assert.js'
 import type { Check } from '../case.js'
 import { calm } from '../source/subject.js'
 import { pattern } from '../storage/bench.js'
@@ -60,6 +61,23 @@ export const fileChecks: readonly Check<Subject>[] = [
         await writer.write({ path: `mode-${mode}`, type: 'file', mode }, pattern(10))
       for (const mode of [0o644, 0o600, 0o755, 0o444, 0o666])
         checkEqual((await entryAt(seen, `mode-${mode}`))?.mode, mode, 'the mode of a file')
+    },
+  },
+  {
+    name: 'keeps extended attributes of files and folders',
+    needs: 'xattrs',
+    async run({ writer, seen }) {
+      const xattrs = { 'user.kloset-empty': new Uint8Array(0), 'user.kloset-note': pattern(100) }
+      await writer.write({ path: 'file', type: 'file', mode: 0o444, xattrs }, pattern(10))
+      const folder: Entry = { path: 'folder', type: 'directory', mode: 0o555, xattrs }
+      await writer.make(folder)
+      await writer.finish(folder)
+      for (const path of ['file', 'folder']) {
+        const found = (await entryAt(seen, path))?.xattrs ?? {}
+        for (const [name, value] of Object.entries(xattrs)) {
+          checkBytes(found[name] ?? pattern(1), value, `the extended attribute ${name} of a ${path}`)
+        }
+      }
     },
   },
   {
