@@ -20,7 +20,7 @@ export const layers = [
     'worker.ts',
     'kloset-worker.ts',
   ],
-  ['backup', 'restore', 'verify', 'sync', 'import', 'prune', 'edit', 'snapshot', 'stats'],
+  ['backup', 'restore', 'archive', 'verify', 'sync', 'import', 'prune', 'edit', 'snapshot', 'stats'],
   ['store'],
   ['tree', 'index', 'log'],
   ['pack'],

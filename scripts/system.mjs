@@ -10,6 +10,10 @@ export const wanted = [
   { what: 'files and repositories', programs: { git: 'git', tar: 'tar' } },
   { what: 'attributes and access control lists', programs: { setfattr: 'attr', setfacl: 'acl' } },
   { what: 'imports from restic', programs: { restic: 'restic' } },
+  {
+    what: 'archives that others read',
+    programs: { python3: 'python3', bsdtar: 'libarchive-tools', unzip: 'unzip' },
+  },
   { what: 'questions on a terminal', programs: { script: 'bsdutils' } },
   {
     what: 'stores on a real S3 server (Ceph)',

@@ -49,6 +49,10 @@ export const verbs: Readonly<Record<string, Summary>> = {
   backup: { summary: 'save folders as a new snapshot', load: async () => (await import('./verbs/backup.js')).backup },
   ls: { summary: 'list snapshots, or what is in one', load: async () => (await import('./verbs/ls.js')).ls },
   cat: { summary: 'write a file of a snapshot to stdout', load: async () => (await import('./verbs/cat.js')).cat },
+  dump: {
+    summary: 'write a snapshot as a tar or zip archive',
+    load: async () => (await import('./verbs/dump.js')).dump,
+  },
   find: { summary: 'search snapshots for files', load: async () => (await import('./verbs/find.js')).find },
   mount: { summary: 'show snapshots as folders', load: async () => (await import('./verbs/mount.js')).mount },
   serve: { summary: 'show snapshots over WebDAV', load: async () => (await import('./verbs/serve.js')).serve },

@@ -1,4 +1,5 @@
 import type {
+  Bytes,
   Connector,
   Content,
   Context,
@@ -326,6 +327,32 @@ export interface PlannedDeletions {
   readonly bytes: number
   /** The paths below the target, in path order. */
   readonly paths: readonly string[]
+}
+
+/** The formats of {@link Store.archive}. */
+export type ArchiveFormatName = 'tar' | 'tar.gz' | 'zip'
+
+/** What {@link Store.archive} takes. */
+export interface ArchiveOptions extends Run<RestoreEvent> {
+  /** Only what is at or below this path of the snapshot; a file, or a directory whose contents are at the top of the archive. */
+  readonly path?: string
+  /** Default `tar`, which keeps most: see {@link Store.archive}. */
+  readonly format?: ArchiveFormatName
+  /** Also tell each entry as an event: costs time. */
+  readonly entries?: boolean
+}
+
+/** What is in an archive that was made, and what is not. */
+export interface ArchiveResult {
+  /** Entries that are not in it, because they cannot be read. */
+  readonly failed: readonly FailedEntry[]
+  /** How many, when more than the 10,000 listed. */
+  readonly failedCount: number
+  /** What the format cannot keep, by kind, with how many entries it concerns. */
+  readonly leftOut: Readonly<Record<string, number>>
+  readonly totals: Totals
+  /** Milliseconds. */
+  readonly duration: number
 }
 
 /** One thing that is wrong with a store, as data. */
@@ -746,6 +773,17 @@ export interface Store extends AsyncDisposable {
   /** Backs up one source or several into one new snapshot. A string is a location. */
   backup(from: string | Source | readonly (string | Source)[], options?: BackupOptions): Promise<BackupResult>
   restore(snapshot: string | Snapshot, to: string | Destination, options?: RestoreOptions): Promise<RestoreResult>
+  /**
+   * An archive of a snapshot, as bytes that are made while they are taken, and as the value returned, what is in it:
+   * `new Response(ReadableStream.from(store.archive(id, { format: 'zip' })))` is a download.
+   *
+   * `tar` (pax) keeps names of any bytes, times to the nanosecond, owners, modes, links, devices, extended attributes and access lists;
+   * sockets are left out, and holes are zeros. `zip` keeps names, modes, symlinks, owners by number and times to the second. An entry that
+   * cannot be read is left out and reported; every byte is verified before it is given.
+   * @throws KLOSET_PATH_NOT_FOUND; KLOSET_PACK_CORRUPT, KLOSET_CHUNK_MISSING, KLOSET_TREE_CORRUPT where damage shows in the middle of a large
+   * file that was begun: what was given so far is no whole archive
+   */
+  archive(snapshot: string | Snapshot, options?: ArchiveOptions): AsyncGenerator<Bytes, ArchiveResult, undefined>
   /** Verifies the store and yields what is wrong with it. */
   check(options?: CheckOptions): AsyncIterable<Finding>
   /** The snapshots, oldest first. */

@@ -1,4 +1,6 @@
 import type {
+  ArchiveOptions,
+  ArchiveResult,
   BackupOptions,
   BackupResult,
   CheckOptions,
@@ -27,9 +29,10 @@ import type {
   SyncOptions,
   SyncResult,
 } from './api.js'
+import { archive } from './archive/index.js'
 import { backup } from './backup/index.js'
 import { connectHere } from './connect.js'
-import type { Call, Destination, History, Registry, Source } from './connector/index.js'
+import type { Bytes, Call, Destination, History, Registry, Source } from './connector/index.js'
 import { edit } from './edit/index.js'
 import { isKlosetError } from './errors.js'
 import { importHistory } from './import/index.js'
@@ -112,16 +115,20 @@ export class OpenStore implements Store {
     options: RestoreOptions = {},
   ): Promise<RestoreResult> {
     const call = this.#call(options.signal)
-    const known = typeof snapshot === 'string' ? undefined : this.#store.log.state.snapshots.get(snapshot.id)
-    const stored =
-      known === undefined
-        ? await this.#stored(typeof snapshot === 'string' ? snapshot : snapshot.id, call)
-        : this.#view(known.record, call)
+    const stored = await this.#viewOf(snapshot, call)
     if (typeof to !== 'string') return restore(this.#store, stored, to, options, call)
     // Before a folder is made for it.
     await stored.stored(options.path ?? '')
     const destination = await this.#destination(to, options, call)
     return restore(this.#store, stored, destination, options, call)
+  }
+
+  async *archive(
+    snapshot: string | Snapshot,
+    options: ArchiveOptions = {},
+  ): AsyncGenerator<Bytes, ArchiveResult, undefined> {
+    const call = this.#call(options.signal)
+    return yield* archive(this.#store, await this.#viewOf(snapshot, call), options, call)
   }
 
   async *check(options: CheckOptions = {}): AsyncGenerator<Finding> {
@@ -224,6 +231,12 @@ export class OpenStore implements Store {
   async #stored(name: string, call: Call, where: SnapshotFilter = {}): Promise<StoredSnapshot> {
     await this.#store.log.refresh(call)
     return this.#view(selectSnapshot(this.#store.records, name, where), call)
+  }
+
+  async #viewOf(snapshot: string | Snapshot, call: Call): Promise<StoredSnapshot> {
+    if (typeof snapshot === 'string') return this.#stored(snapshot, call)
+    const known = this.#store.log.state.snapshots.get(snapshot.id)
+    return known === undefined ? this.#stored(snapshot.id, call) : this.#view(known.record, call)
   }
 
   async #destination(to: string, { dryRun, options = {} }: RestoreOptions, call: Call): Promise<Destination> {

@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 export type {
+  ArchiveFormatName,
+  ArchiveOptions,
+  ArchiveResult,
   BackupEvent,
   BackupOptions,
   BackupResult,

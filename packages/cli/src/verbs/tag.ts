@@ -1,8 +1,7 @@
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { SnapshotEdit } from 'kloset'
 import { parseSnapshots } from '../arguments.js'
 import { edit } from '../edit.js'
-import { UsageError } from '../exit.js'
 import { requireLabels } from '../labels.js'
 import {
   collectTags,
@@ -25,7 +24,7 @@ export const tag: Verb = {
 
   define(command: Command) {
     command
-      .argument('<ACTION>', 'add, remove or set')
+      .addArgument(new Argument('<ACTION>', 'what to do').choices(['add', 'remove', 'set']))
       .argument('<TAGS>', 'a tag, or several with commas')
       .argument('[ID...]', 'a snapshot')
       .usage('add|remove|set TAGS [options] ID…')
@@ -67,11 +66,6 @@ Exit codes: 0 done, 1 failed (no such snapshot), 2 usage, 10 no such store,
 }
 
 async function changeOf(action: string, written: string): Promise<SnapshotEdit> {
-  if (action !== 'add' && action !== 'remove' && action !== 'set')
-    throw new UsageError(
-      `'${action}' is nothing that is done with tags`,
-      'Say add, remove or set: kloset tag add daily latest',
-    )
   if (action === 'set' && written === '') return { tags: { set: [] } }
   const tags = collectTags(written, undefined)
   // What nobody could give any more can still be taken away.

@@ -64,13 +64,14 @@ export class HardLinks {
   }
 
   /** The first name of a file, where this is not it. `number` tells which file is there now, where that one stays. */
-  #meet({ path, stat: { inode, type }, content }: Target, number: string | undefined): Original | undefined {
-    if (type === 'directory' || inode === undefined || inode.links < 2 || !this.#can) return undefined
-    // Names of one file whose contents were not the same when they were read stay two files.
-    const key = `${type}:${inode.device}:${inode.number}:${contentKey(content)}`
+  #meet(target: Target, number: string | undefined): Original | undefined {
+    const file = fileOf(target)
+    if (file === undefined || !this.#can) return undefined
+    const { path } = target
+    const { key, links } = file
     const original = this.#first.get(key)
     if (original === undefined) {
-      this.#first.set(key, { path, left: inode.links - 1, number })
+      this.#first.set(key, { path, left: links - 1, number })
       this.#report.follow(path)
       return undefined
     }
@@ -87,6 +88,16 @@ interface Original {
   left: number
   /** Which file of the destination it is; undefined where it is written anew. */
   readonly number: string | undefined
+}
+
+/** What all names of one file have in common; undefined for what has one name only. */
+export function fileOf({
+  stat: { type, inode },
+  content,
+}: Target): { readonly key: string; readonly links: number } | undefined {
+  if (type === 'directory' || inode === undefined || inode.links < 2) return undefined
+  // Names of one file whose contents were not the same when they were read stay two files.
+  return { key: `${type}:${inode.device}:${inode.number}:${contentKey(content)}`, links: inode.links }
 }
 
 function contentKey(content: StoredContent): string {

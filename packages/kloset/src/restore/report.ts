@@ -6,6 +6,9 @@ import { KlosetError } from '../errors.js'
 import type { FailedEntry, Progress } from '../run.js'
 import type { Stat } from '../tree/index.js'
 
+/** What of the options says what is told. */
+type Reported = Pick<RestoreOptions, 'entries' | 'verify' | 'onEvent' | 'onProgress'>
+
 /** Counts what a restore does and tells it. */
 export class RestoreReport {
   readonly failed: FailedEntry[] = []
@@ -20,7 +23,7 @@ export class RestoreReport {
   read = 0
   phase: Progress['phase'] = 'write'
   total: Progress['total']
-  readonly #options: RestoreOptions
+  readonly #options: Reported
   readonly #keeps: ReadonlySet<Kept>
   readonly #capabilities: Destination['capabilities']
   readonly #telling: Telling
@@ -29,12 +32,12 @@ export class RestoreReport {
   // Paths of which it is known that they are not as the snapshot has them; only where that is asked.
   readonly #settled: Set<string> | undefined
 
-  constructor(options: RestoreOptions, destination: Destination) {
+  constructor(options: Reported, { capabilities }: Pick<Destination, 'capabilities'>) {
     this.#options = options
     this.#settled = options.verify === true ? new Set() : undefined
     this.#telling = new Telling(options)
-    this.#capabilities = destination.capabilities
-    this.#keeps = new Set(this.#capabilities.keeps)
+    this.#capabilities = capabilities
+    this.#keeps = new Set(capabilities.keeps)
   }
 
   get elapsed(): number {

@@ -186,7 +186,8 @@ function withoutMetadata(target: Target): Target {
   return { ...target, stat, encoded: encodeStat(stat) }
 }
 
-function neverStored({ path, stat }: Target): KlosetError {
+/** Why a file that the snapshot has is not there. */
+export function neverStored({ path, stat }: Target): KlosetError {
   return new KlosetError('KLOSET_PATH_NOT_FOUND', 'it could not be read when the backup was made', {
     context: { path },
     hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,

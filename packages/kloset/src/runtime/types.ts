@@ -31,6 +31,14 @@ export interface Zstd {
   decompress(stored: Uint8Array, rawLength: number): Bytes
 }
 
+/** Raw deflate of bytes that come in parts. */
+export interface Deflater {
+  /** What comes next of the deflated bytes, with those of an earlier part perhaps. */
+  push(raw: Uint8Array): Bytes
+  /** The last of them. */
+  end(): Bytes
+}
+
 /** Diffie-Hellman on Curve25519 (RFC 7748); keys have 32 bytes. */
 export interface X25519 {
   publicKeyOf(privateKey: Uint8Array): Bytes
@@ -94,6 +102,8 @@ export interface Runtime {
   unzstd(stored: Uint8Array, rawLength: number): Bytes
   /** Raw deflate (RFC 1951), `level` 1 to 9. */
   deflate(raw: Uint8Array, level: number): Bytes
+  /** As {@link Runtime.deflate}, for what is too large to be had at once. */
+  deflater(level: number): Deflater
   /** @throws MalformedError unless `stored` is whole and gives exactly `rawLength` bytes; never allocates much more. */
   inflate(stored: Uint8Array, rawLength: number): Bytes
   /** Whether `a` and `b` are equal, in a time that tells only whether their lengths are. */

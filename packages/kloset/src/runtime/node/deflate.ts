@@ -1,10 +1,20 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { type Bytes, MalformedError } from '../../bytes/index.js'
+import type { Deflater } from '../types.js'
 import { owned } from './buffers.js'
 
 /** Raw deflate by zlib. */
 export function deflate(raw: Uint8Array, level: number): Bytes {
   return owned(deflateRawSync(raw, { level }))
+}
+
+/** Each part is deflated by itself, up to a border of bytes, so that what comes of all of them is one stream. */
+export function deflater(level: number): Deflater {
+  return {
+    push: (raw) => owned(deflateRawSync(raw, { level, finishFlush: constants.Z_SYNC_FLUSH })),
+    // A last block with nothing in it.
+    end: () => Uint8Array.of(3, 0),
+  }
 }
 
 /** What {@link deflate} made. @throws MalformedError unless it gives exactly `rawLength` bytes. */

@@ -3,7 +3,7 @@ import { unzstd } from '../portable/zstd.js'
 import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
 import { owned } from './buffers.js'
-import { deflate, inflate } from './deflate.js'
+import { deflate, deflater, inflate } from './deflate.js'
 import { localFiles } from './files.js'
 import { x25519 } from './x25519.js'
 import { nativeZstd } from './zstd.js'
@@ -16,6 +16,7 @@ export const nodeRuntime: Runtime = {
   ...(nativeZstd && { zstd: nativeZstd }),
   unzstd: nativeZstd?.decompress ?? unzstd,
   deflate,
+  deflater,
   inflate,
   timingSafeEqual: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   files: localFiles,

@@ -1,12 +1,21 @@
 import type { Bytes } from '../../bytes/index.js'
 import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
-import { deflate, inflate } from './deflate.js'
+import { deflate, deflater, inflate } from './deflate.js'
 import { x25519 } from './x25519.js'
 import { unzstd } from './zstd.js'
 
 /** Plain JavaScript and web standards only: the readable twin of the native runtime, and what serves where it is absent. */
-export const portableRuntime: Runtime = { randomBytes, aead, x25519, unzstd, deflate, inflate, timingSafeEqual }
+export const portableRuntime: Runtime = {
+  randomBytes,
+  aead,
+  x25519,
+  unzstd,
+  deflate,
+  deflater,
+  inflate,
+  timingSafeEqual,
+}
 
 // Web Crypto refuses to give more in one call.
 const mostRandom = 65_536
