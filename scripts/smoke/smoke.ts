@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { fs } from '@kloset/connector-fs'
 import { s3 } from '@kloset/connector-s3'
 import { sftp } from '@kloset/connector-sftp'
+import { serveWebdav } from '@kloset/serve'
 import { createStore, type Store } from 'kloset'
 
 const work = mkdtempSync('smoke-')
@@ -17,7 +18,10 @@ const { snapshot } = await store.backup(`${work}/source`)
 if (snapshot === undefined) throw new Error('no snapshot')
 for await (const finding of store.check({ read: 'all' })) throw new Error(finding.message)
 await store.restore(snapshot, `${work}/restored`)
+const server = await serveWebdav(store, { port: 0, login: null })
+const served = await (await fetch(`${server.url}latest/hello.txt`)).text()
+await server.close()
 await store.close()
-if (readFileSync(`${work}/restored/hello.txt`, 'utf8') !== 'Hello, stranger.\n')
+if (![served, readFileSync(`${work}/restored/hello.txt`, 'utf8')].every((text) => text === 'Hello, stranger.\n'))
   throw new Error('something else came back')
-console.log(`Backed up, checked and restored with the packed packages: snapshot ${snapshot.id.slice(0, 8)}.`)
+console.log(`Backed up, checked, restored and served with the packed packages: snapshot ${snapshot.id.slice(0, 8)}.`)

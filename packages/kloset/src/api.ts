@@ -511,6 +511,11 @@ export interface Snapshot {
   diff(other: Snapshot, options?: DiffOptions): AsyncIterable<Difference>
   /** Opens a file, by its path or as an entry of this snapshot, which need not be looked up again. @throws KLOSET_PATH_NOT_FOUND */
   open(file: string | SnapshotEntry): Promise<SnapshotFile>
+  /**
+   * The value of an extended attribute, also of one that is too long to be in an entry's `xattrs`; undefined where there is none of that name.
+   * @throws KLOSET_PATH_NOT_FOUND
+   */
+  xattr(path: string, name: string): Promise<Uint8Array | undefined>
   /** Counts of everything at and below a path, in a few reads. */
   totalsOf(path: string): Promise<Totals>
 }

@@ -146,7 +146,7 @@ describe.runIf(able)('extended attributes and special files', () => {
       {
         path: 'file',
         content: 'x',
-        xattrs: { 'user.note': Buffer.from('hello'), 'user.empty': new Uint8Array() },
+        xattrs: { 'user.note': Buffer.from('hello'), 'user.empty': new Uint8Array(), 'user.long': noise(60_000, 1) },
         mode: 0o4755,
         mtime: -1_500_000_000n,
       },
@@ -160,7 +160,17 @@ describe.runIf(able)('extended attributes and special files', () => {
     try {
       const inside = join(mount.folder, 'latest')
       const attributes = await run('getfattr', ['-d', '-m', '-', '--absolute-names', join(inside, 'file')])
-      if (attributes.code !== null) expect(attributes.stdout).toContain('user.empty=""\nuser.note="hello"')
+      if (attributes.code !== null) {
+        expect(attributes.stdout).toMatch(/^user.empty=""\nuser.long=.*\nuser.note="hello"$/m)
+        const long = await run('getfattr', [
+          '-n',
+          'user.long',
+          '--only-values',
+          '--absolute-names',
+          join(inside, 'file'),
+        ])
+        expect(Buffer.from(long.stdout, 'latin1').equals(noise(60_000, 1))).toBe(true)
+      }
       const paths = ['file', 'fifo', 'device', 'up', 'lost'].map((path) => join(inside, path))
       const stats = await run('stat', ['-c', '%n %F %A %u:%g %t,%T %.9Y', ...paths])
       expect(stats.stdout.replaceAll(`${inside}/`, '').split('\n')).toEqual([

@@ -74,7 +74,7 @@ export function makeFolder(folder: string, names: readonly Buffer[]): void {
   writeFileSync(join(folder, 'script.sh'), '#!/bin/sh\n')
   chmodSync(join(folder, 'script.sh'), 0o750)
   mkdirSync(join(folder, 'many'))
-  for (let i = 0; i < 300; i++) writeFileSync(join(folder, `many/${'long-name-'.repeat(i % 5)}${i}`), `${i}`)
+  for (let i = 0; i < 100; i++) writeFileSync(join(folder, `many/${'long-name-'.repeat(i % 5)}${i}`), `${i}`)
   linkSync(join(folder, 'script.sh'), join(folder, 'hard-link'))
   symlinkSync('deep/deeper', join(folder, 'link'))
   utimesSync(join(folder, 'script.sh'), 1_000_000_000.25, 1_000_000_000.25)

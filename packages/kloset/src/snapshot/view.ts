@@ -151,6 +151,14 @@ export class StoredSnapshot implements Snapshot {
     return Object.assign(opened, { name: path.slice(path.lastIndexOf('/') + 1), entry })
   }
 
+  async xattr(path: string, name: string): Promise<Uint8Array | undefined> {
+    const { xattrs = {}, storedXattrs = {} } = await this.stored(path)
+    if (Object.hasOwn(xattrs, name)) return xattrs[name]
+    if (!Object.hasOwn(storedXattrs, name)) return undefined
+    const content = { form: 'extents', extents: storedXattrs[name]! } as const
+    return new StoredFile(content, await this.#context.blobs(), this.#context.call).bytes()
+  }
+
   async totalsOf(path: string): Promise<Totals> {
     const { place, inside } = this.#find(path)
     if (place === undefined) return this.totals

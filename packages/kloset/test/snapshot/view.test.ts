@@ -96,6 +96,17 @@ describe('a snapshot of one source', () => {
   })
 })
 
+it('reads extended attributes of any length', async () => {
+  const [short, long] = [Uint8Array.of(1, 2), noise(60_000, 7)]
+  const file = { path: 'a', content: 'x', xattrs: { 'user.short': short, 'user.long': long } }
+  const snapshot = await snapshotOf(await createAt(placeOf(), plaintext), sourceWith([file]))
+  expect((await snapshot.stat('a')).longXattrs).toEqual({ 'user.long': 60_000 })
+  expect(await snapshot.xattr('a', 'user.short')).toEqual(short)
+  expect(await snapshot.xattr('a', 'user.long')).toEqual(long)
+  expect(await snapshot.xattr('a', 'toString')).toBeUndefined()
+  expect(await outcome(snapshot.xattr('b', 'user.long'))).toBe('KLOSET_PATH_NOT_FOUND')
+})
+
 it('names contents: alike where their bytes are', async () => {
   const store = await createAt(placeOf(), plaintext)
   const holding = (here: Record<string, string>): Promise<Snapshot> => snapshotOf(store, sourceWith(files(here)))

@@ -88,7 +88,7 @@ export class Filesystem {
       case operation.releasedir:
         return this.#closeFolder(decodeHandle(body))
       case operation.getxattr:
-        return [xattr(await this.#entryOf(node!), decodeXattr(body))]
+        return [await this.#xattr(node!, decodeXattr(body))]
       case operation.listxattr:
         return [xattrNames(await this.#entryOf(node!), decodeXattr(body))]
       case operation.statfs:
@@ -217,6 +217,15 @@ export class Filesystem {
     }
   }
 
+  async #xattr(node: Node, { size, name }: { readonly size: number; readonly name: string }): Promise<Uint8Array> {
+    const { xattrs = {}, longXattrs = {}, path = '' } = (await this.#entryOf(node)) ?? {}
+    if (Object.hasOwn(xattrs, name)) return sized(xattrs[name]!, size)
+    const { item } = node
+    if (item.kind === 'group' || !Object.hasOwn(longXattrs, name)) throw new SystemError(errno.noData)
+    if (size === 0) return encodeXattrSize(longXattrs[name]!)
+    return sized((await item.snapshot.xattr(path, name)) ?? new Uint8Array(), size)
+  }
+
   async #totals(): Promise<{ readonly bytes: number; readonly files: number }> {
     const totals = (await this.#shelf.snapshots()).map((snapshot) => snapshot.totals)
     return {
@@ -248,17 +257,9 @@ function targetOf(item: Item): Uint8Array {
   return pathToBytes(item.entry.target)
 }
 
-function xattr(
-  entry: SnapshotEntry | undefined,
-  { size, name }: { readonly size: number; readonly name: string },
-): Uint8Array {
-  const xattrs = entry?.xattrs ?? {}
-  if (!Object.hasOwn(xattrs, name)) throw new SystemError(errno.noData)
-  return sized(xattrs[name]!, size)
-}
-
 function xattrNames(entry: SnapshotEntry | undefined, { size }: { readonly size: number }): Uint8Array {
-  const names = Object.keys(entry?.xattrs ?? {}).map((name) => `${name}\0`)
+  const { xattrs = {}, longXattrs = {} } = entry ?? {}
+  const names = Object.keys({ ...xattrs, ...longXattrs }).map((name) => `${name}\0`)
   return sized(Buffer.from(names.join('')), size)
 }
 
