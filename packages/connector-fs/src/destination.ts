@@ -12,6 +12,7 @@ import {
 } from 'kloset/connector'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { acceptsName } from './folders.js'
+import { removeLeftovers } from './leftovers.js'
 import type { SystemPath } from './local.js'
 import { finishEntry, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
@@ -32,7 +33,7 @@ export interface FsDestinationOptions extends Partial<RestoreSettings> {
  * appears under its name only when it is whole. Owners are given by name where the name is known here, else by number, and only by root, as
  * are devices and some attributes: the rest comes back without them, and it is told what was left out. Times are exact to the
  * nanosecond with the optional package koffi, to the microsecond without. Files are not synced to the disk one by one: the
- * system writes them when it sees fit.
+ * system writes them when it sees fit. What restores that were killed left half-written in a folder is removed when that is restored into.
  * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is `write`.
  */
 export async function fsDestination(path: string, options: FsDestinationOptions = {}): Promise<Destination> {
@@ -41,6 +42,7 @@ export async function fsDestination(path: string, options: FsDestinationOptions 
     if (options.mode !== 'write') mkdirSync(folder, { recursive: true })
     // A root behind a link is meant; from here on links are not followed.
     const root = realpathSync(folder)
+    if (options.mode !== 'write') removeLeftovers(root)
     const { mode: _, ...settings } = options
     return new FsDestination(siteOf(root, { ...defaultSettings, ...settings }), await fsSource(root, { xattrs: false }))
   } catch (error) {

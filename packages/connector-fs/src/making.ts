@@ -3,12 +3,12 @@ import { type Entry, KlosetError, pathToBytes } from 'kloset/connector'
 import { deviceNumber } from './entries.js'
 import { fsError, systemCode } from './errors.js'
 import type { Folders } from './folders.js'
+import { nextTemporaryName, removeLeftovers } from './leftovers.js'
 import { hasEscapes, type SystemPath } from './local.js'
 import { type Failed, failureOf, setFileMetadata, setFolderMetadata, setMetadataOf } from './metadata.js'
 import { native } from './native.js'
 import { aclsAt, beside, discard } from './output.js'
 import type { Site } from './site.js'
-import { nextTemporaryName } from './temporary.js'
 
 /**
  * Makes everything that has no content. A folder that is there stays; links, files and devices in the way are replaced,
@@ -72,8 +72,10 @@ function makeFolder(folders: Folders, entry: Entry): void {
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
     const info = lstatSync(path)
-    if (info.isDirectory()) open(path, info.mode, entry)
-    else {
+    if (info.isDirectory()) {
+      open(path, info.mode, entry)
+      removeLeftovers(path)
+    } else {
       unlinkSync(path)
       mkdirSync(path, mode)
     }

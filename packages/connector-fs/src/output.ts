@@ -3,10 +3,10 @@ import { type Entry, KlosetError, type WorkerOutput } from 'kloset/connector'
 import { fsError } from './errors.js'
 import type { Folders } from './folders.js'
 import { dataIn, fillHoles } from './holes.js'
+import { isTemporaryName, nextTemporaryName } from './leftovers.js'
 import { type SystemPath, shown, splitPath, systemPath } from './local.js'
 import { type Acls, type Failed, failureOf, setMetadata } from './metadata.js'
 import type { Site } from './site.js'
-import { isTemporaryName, nextTemporaryName } from './temporary.js'
 
 /**
  * Starts to write the file of `entry` under a temporary name in its folder, or joins one that another worker started.

@@ -1,4 +1,11 @@
-import type { Call, Content, Destination, Entry } from '../../src/connector/index.js'
+import {
+  type Call,
+  type Content,
+  comparePaths,
+  type Destination,
+  type Entry,
+  type Source,
+} from '../../src/connector/index.js'
 import { KlosetError } from '../../src/errors.js'
 import { type Specs, scripted } from '../backup/support.js'
 
@@ -18,14 +25,16 @@ export interface MemoryDestination extends Destination {
 /** How it differs from the usual. */
 export interface MemoryDestinationOptions {
   readonly there?: Specs
+  /** What is there, as `current` shows it together with what is written and removed. */
+  readonly live?: readonly Restored[]
   readonly capabilities?: Partial<Destination['capabilities']>
   /** Called before each file is written; may throw. */
   readonly onWrite?: (path: string) => void | Promise<void>
 }
 
 export function memoryDestination(options: MemoryDestinationOptions = {}): MemoryDestination {
-  const { there } = options
-  const entries = new Map<string, Restored>()
+  const { there, live } = options
+  const entries = new Map<string, Restored>(live?.map((entry) => [entry.path, entry]))
   const calls: string[] = []
   const destination: MemoryDestination = {
     entries,
@@ -39,6 +48,15 @@ export function memoryDestination(options: MemoryDestinationOptions = {}): Memor
       ...options.capabilities,
     },
     ...(there !== undefined && { current: scripted(there) }),
+    ...(live !== undefined && { current: sourceOfEntries(entries) }),
+    async remove(paths: readonly string[]) {
+      for (const path of paths) {
+        calls.push(`remove ${path}`)
+        if ([...entries.keys()].some((each) => each.startsWith(`${path}/`)))
+          throw new KlosetError('KLOSET_EXISTS', `${path} is not empty`)
+        entries.delete(path)
+      }
+    },
     async create(entry: Entry) {
       calls.push(`create ${entry.path}`)
       needsParent(entry.path)
@@ -60,7 +78,7 @@ export function memoryDestination(options: MemoryDestinationOptions = {}): Memor
     },
     async finish(entry: Entry) {
       calls.push(`finish ${entry.path}`)
-      entries.set(entry.path, entry)
+      entries.set(entry.path, { ...entries.get(entry.path), ...entry })
     },
     async close({ complete }) {
       destination.complete = complete
@@ -72,6 +90,19 @@ export function memoryDestination(options: MemoryDestinationOptions = {}): Memor
     if (entries.get(above)?.type !== 'directory') throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${above}`)
   }
   return destination
+}
+
+/** What is in a map of entries at the time it is scanned or read. */
+function sourceOfEntries(entries: ReadonlyMap<string, Restored>): Source {
+  return {
+    ...scripted({}),
+    async *scan() {
+      yield [...entries.values()].map(({ bytes: _, ...entry }) => entry).sort((a, b) => comparePaths(a.path, b.path))
+    },
+    async *read({ path }: Entry) {
+      yield entries.get(path)!.bytes!
+    },
+  }
 }
 
 /** The text of the files in it. */
