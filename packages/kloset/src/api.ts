@@ -541,6 +541,13 @@ export interface StoreInfo {
   readonly chunks: number
   /** Bytes of all packs. */
   readonly stored: number
+  /** What is in all snapshots, file by file; see {@link Store.stats} for how little of it is different. */
+  readonly totals: Totals
+  /** The times of the oldest and the newest snapshot; undefined where there is none. */
+  readonly oldest: Date | undefined
+  readonly newest: Date | undefined
+  /** Bytes used and free where the store is, by whatever it is, as far as that can be told: of a folder, those of its file system. */
+  readonly space: { readonly used?: number | undefined; readonly free?: number | undefined }
   readonly keys: readonly {
     readonly id: string
     readonly kind: 'passphrase' | 'raw'

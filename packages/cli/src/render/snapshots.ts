@@ -1,5 +1,5 @@
 import type { Snapshot } from 'kloset'
-import { bytes } from './bytes.js'
+import { bytes, count } from './bytes.js'
 import { shown } from './names.js'
 import { type Align, Columns } from './table.js'
 import { duration, localTime } from './times.js'
@@ -20,6 +20,25 @@ export function snapshotCells(snapshot: Snapshot): string[] {
     shown(snapshot.host),
     snapshot.sources.map((source) => shown(source.root)).join(' '),
     [...name, ...snapshot.tags.map(shown), ...errors].join(' '),
+  ]
+}
+
+/** What the cells of {@link longSnapshotCells} are called, and how they stand. */
+export const longSnapshotHeading: readonly string[] = [
+  ...['id', 'time', 'size', 'files', 'took', 'added', 'host', 'user', 'parent', 'tool', 'saved', 'tags'],
+]
+export const longSnapshotAlign: readonly Align[] = [
+  ...(['left', 'left', 'right', 'right', 'right', 'right'] as const),
+  ...(['left', 'left', 'left', 'left', 'left', 'left'] as const),
+]
+
+/** A snapshot with all that is known of it: also the whole id, and what its backup added to the store. */
+export function longSnapshotCells(snapshot: Snapshot): string[] {
+  const [, time, size, took, host, saved, tags] = snapshotCells(snapshot)
+  const { id, totals, written, user, parent, tool } = snapshot
+  return [
+    ...[id, time!, size!, count(totals.files), took!, bytes(written.stored)],
+    ...[host!, shown(user), parent?.slice(0, 8) ?? '-', shown(tool), saved!, tags!],
   ]
 }
 

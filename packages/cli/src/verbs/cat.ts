@@ -54,7 +54,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
             `${shown(path)} is a ${entry.type}, not a file`,
             `To see what a folder holds: kloset ls ${target.snapshot}:${shown(path)}; for an archive of it: kloset dump`,
           )
-        const file = await snapshot.open(path)
+        const file = await snapshot.open(entry)
         await output.emit(entryJson(snapshot, entry))
         for await (const part of file) {
           signal.throwIfAborted()

@@ -4,7 +4,7 @@ import { exit } from '../exit.js'
 import { safe } from '../locations.js'
 import { outputOptions, peerOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
-import { bytes, count } from '../render/bytes.js'
+import { bytes, count, counted } from '../render/bytes.js'
 import { snapshotJson } from '../render/json.js'
 import { harmless, shown } from '../render/names.js'
 import { snapshotCells } from '../render/snapshots.js'
@@ -88,6 +88,10 @@ const marks = { present: 'yes', forgotten: 'forgotten', absent: '-' } as const s
   string
 >
 
+function takenText({ oldest, newest }: StoreInfo): string {
+  return oldest && newest ? `from ${localTime(oldest)} to ${localTime(newest)}` : '-'
+}
+
 function lines(about: StoreInfo): string[] {
   const { chunker } = about
   return [
@@ -100,8 +104,11 @@ function lines(about: StoreInfo): string[] {
       ['compression', about.codec],
       ['chunks of', `${bytes(chunker.normal)} (${bytes(chunker.min)} to ${bytes(chunker.max)})`],
       ['snapshots', count(about.snapshots)],
+      ['taken', takenText(about)],
+      ['hold', `${bytes(about.totals.bytes)} in ${counted(about.totals.files, 'file')}`],
       ['chunks', count(about.chunks)],
       ['stored', `${bytes(about.stored)} in ${count(about.packs)} packs`],
+      ...(about.space.free === undefined ? [] : [['free there', bytes(about.space.free)] as const]),
       ['index', `${count(about.segments)} segments, log entry ${count(about.head)}`],
     ]),
     ...about.keys.map((key) =>

@@ -208,3 +208,41 @@ describe('stats', () => {
     expect(kloset(['stats', 'latest:etc'], at).code).toBe(2)
   })
 })
+
+describe('ls', () => {
+  const lines = (...args: string[]): string[] =>
+    kloset(['ls', ...args], at)
+      .stdout.split('\n')
+      .slice(0, -1)
+
+  test('tells more, or less, of what is in a snapshot', () => {
+    expect(lines('-s', `${ids[0]}:`, '--sort', 'size')).toEqual(['large.bin', "$'odd\\xff\\n'", 'etc'])
+    expect(lines('-s', `${ids[0]}:etc/`, '--reverse')).toEqual(['nginx', 'link', 'hosts'])
+    expect(lines('--totals', '--human', `${ids[0]}:`)[0]).toMatch(/^drwx.* 14 B .* etc\/$/)
+    expect(lines('-l', 'latest:etc/hosts')[0]).toMatch(/^-rw-r--r-- +1 .* 8 {2}20\d\d-\d\d-\d\dT[\d:.]{18}Z {2}hosts$/)
+    expect(kloset(['ls', '--json', '--totals', 'latest'], at).json[0]).toMatchObject({
+      path: 'etc',
+      totals: { files: 3, directories: 2, others: 1, bytes: 22, errors: 0 },
+    })
+  })
+
+  test('tells more, or less, of snapshots', () => {
+    expect(lines('-s', '--reverse')).toEqual([...ids].reverse())
+    const [first, second] = lines('-l')
+    expect(first).toMatch(new RegExp(`^${ids[0]}[0-9a-f]{24} .* - +kloset \\d`))
+    expect(second).toContain(` ${ids[0]} `)
+    for (const wrong of [['--totals'], ['--sort', 'size'], ['-l', '-s'], ['latest', '--sort', 'colour']]) {
+      expect(kloset(['ls', ...wrong], at)).toMatchObject({ code: 2 })
+    }
+  })
+})
+
+test('info tells from when to when there are snapshots, what they hold, and how much room is left', () => {
+  expect(kloset(['info', '--json'], at).json.at(-1)).toMatchObject({
+    type: 'store',
+    totals: { files: 12 },
+    oldest: expect.stringMatching(/Z$/),
+    newest: expect.stringMatching(/Z$/),
+    space: { free: expect.any(Number) },
+  })
+})

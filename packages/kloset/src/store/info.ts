@@ -3,6 +3,7 @@ import { fromHex, toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { readSlot } from '../crypto/index.js'
 import { isKlosetError } from '../errors.js'
+import { addTotals, noTotals } from '../tree/index.js'
 import type { OpenedStore } from './opened.js'
 import { copyOf, readIfThere } from './twice.js'
 import { namesUnder, slotIdOf } from './unlocking.js'
@@ -13,7 +14,7 @@ export async function storeInfo(store: OpenedStore, call: Call): Promise<StoreIn
   const table = await store.index()
   let packs = 0
   let stored = 0
-  const { config, log } = store
+  const { config, log, records } = store
   for (const { name, size } of table.packs()) {
     if (log.state.packs.get(toHex(name))?.fate === 'dead') continue
     packs++
@@ -37,7 +38,21 @@ export async function storeInfo(store: OpenedStore, call: Call): Promise<StoreIn
     packs,
     chunks: table.size,
     stored,
+    totals: records.flatMap(({ sources }) => sources).reduce((sum, { totals }) => addTotals(sum, totals), noTotals),
+    oldest: records[0] && new Date(records[0].time),
+    newest: records.at(-1) && new Date(records.at(-1)!.time),
+    space: await spaceOf(store, call),
     keys: encryption === 'none' ? [] : await slots(store, call),
+  }
+}
+
+/** Not to know it is no reason to say nothing of the store. */
+async function spaceOf({ storage }: OpenedStore, call: Call): Promise<StoreInfo['space']> {
+  try {
+    return (await storage.usage?.(call)) ?? {}
+  } catch (error) {
+    if (!isKlosetError(error)) throw error
+    return {}
   }
 }
 
