@@ -14,34 +14,34 @@ export interface ResticRepository {
   /** Runs restic on it and returns what it printed. @throws where that fails */
   run(
     args: readonly string[],
-    how?: { readonly cwd?: string; readonly password?: string; readonly input?: string },
+    how?: { readonly cwd?: string; readonly password?: string; readonly env?: NodeJS.ProcessEnv },
   ): string
 }
 
-/** Makes a repository below `folder`; `more` are further arguments of `restic init`. */
-export function makeRestic(folder: string, more: readonly string[] = []): ResticRepository {
+/** Makes a repository below `folder`; `settings` are further arguments of `restic init`. */
+export function makeRestic(folder: string, settings: readonly string[] = []): ResticRepository {
   const location = join(mkdtempSync(join(folder, 'restic-')), 'repo')
   const repository: ResticRepository = {
     location,
-    run(args, { cwd = folder, password = resticPassword, input = '' } = {}) {
+    run(args, { cwd = folder, password = resticPassword, env: more = {} } = {}) {
       const env = {
         PATH: process.env.PATH,
         HOME: folder,
         RESTIC_REPOSITORY: location,
         RESTIC_PASSWORD: password,
         GOMAXPROCS: '2',
+        ...more,
       }
       const { status, stdout, stderr } = spawnSync('restic', ['--no-cache', ...args], {
         cwd,
         env,
-        input,
         maxBuffer: 2 ** 28,
       })
       if (status !== 0) throw new Error(`restic ${args.join(' ')}: ${stderr}`)
       return stdout.toString()
     },
   }
-  repository.run(['init', '--quiet', ...more])
+  repository.run(['init', '--quiet', ...settings])
   return repository
 }
 

@@ -5,7 +5,7 @@ import { givenUnlock, peerNames, type UnlockFlags } from './passphrase.js'
 import { type Place, placeOf } from './places.js'
 import { askHidden, canAsk } from './prompt.js'
 import { withOwnHint } from './render/errors.js'
-import { asker, type Opening, type PeerFlags, peerUnlock, type StoreFlags } from './store.js'
+import { asker, limitsOf, type Opening, type PeerFlags, peerUnlock, type StoreFlags } from './store.js'
 
 /**
  * Opens the restic repository at a location, written as one of ours or as restic writes them; without one, that of RESTIC_REPOSITORY. Its password comes
@@ -21,7 +21,7 @@ export async function openRepository(
   const place = await placeOf(location, [...options, ...(flags.peerOption ?? [])], warn)
   try {
     const given = await givenPassword(opening, flags, place, warn)
-    const storage = await openPlace(opening, place)
+    const storage = await openPlace(opening, place, flags)
     try {
       return await unlock(opening, storage, place, given, warn)
     } catch (error) {
@@ -122,7 +122,7 @@ function resticUnlock({
   return file ? { passphraseFile: file, encryption: true } : undefined
 }
 
-async function openPlace({ signal }: Opening, place: Place): Promise<Storage> {
+async function openPlace({ signal }: Opening, place: Place, flags: StoreFlags): Promise<Storage> {
   const [{ openStorage }, { noRepository }] = await Promise.all([import('kloset'), import('@kloset/connector-restic')])
   try {
     const { connector } = place.connector
@@ -130,6 +130,7 @@ async function openPlace({ signal }: Opening, place: Place): Promise<Storage> {
       connectors: [connector],
       options: place.options,
       ask: asker(signal),
+      limits: limitsOf(flags),
       signal,
     })
   } catch (error) {

@@ -231,7 +231,8 @@ function openingOptions(
   }
 }
 
-function limitsOf({ limitUpload, limitDownload, concurrency }: StoreFlags): NonNullable<OpenOptions['limits']> {
+/** What the options say of how much may be used. */
+export function limitsOf({ limitUpload, limitDownload, concurrency }: StoreFlags): NonNullable<OpenOptions['limits']> {
   return {
     ...(limitUpload !== undefined && { upload: limitUpload }),
     ...(limitDownload !== undefined && { download: limitDownload }),

@@ -3,7 +3,7 @@ import { connectHere } from './connect.js'
 import { type Call, Registry, type Source, type Storage } from './connector/index.js'
 import { poolOf } from './engine.js'
 import { entryObject } from './log/index.js'
-import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening } from './opening.js'
+import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening, within } from './opening.js'
 import { retrying, tryingToOpen } from './storage/index.js'
 import { dropStateUnless, keptPosition, keptState, StoreCache, storeSeenAt } from './store/cache/index.js'
 import { decodeConfig, verifyConfig } from './store/config.js'
@@ -96,13 +96,14 @@ export async function openSource(
  */
 export async function openStorage(
   at: string,
-  options: Pick<OpenOptions, 'connectors' | 'options' | 'ask' | 'signal'> = {},
+  options: Pick<OpenOptions, 'connectors' | 'options' | 'ask' | 'limits' | 'signal'> = {},
 ): Promise<Storage> {
   const { signal } = callOf(options.signal)
   const { ask } = options
   const how = { ...connectHere(options.options ?? {}, 'read', signal), ...(ask && { ask }) }
   const registry = new Registry(options.connectors ?? [])
-  return retrying(await tryingToOpen(() => registry.storage(at, how), signal))
+  const storage = await tryingToOpen(() => registry.storage(at, how), signal)
+  return retrying(within(storage, options.limits))
 }
 
 /** Starts to read what opening will ask for, all at once, instead of one thing after the other. */

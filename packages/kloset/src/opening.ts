@@ -56,8 +56,8 @@ export async function startOpening(
   }
 }
 
-/** @throws RangeError for limits under which nothing would come to its end */
-function within(storage: Storage, { upload, download, concurrency }: Limits = {}): Storage {
+/** A storage that keeps within limits. @throws RangeError for limits under which nothing would come to its end */
+export function within(storage: Storage, { upload, download, concurrency }: Limits = {}): Storage {
   for (const [name, rate] of Object.entries({ upload, download })) {
     if (rate !== undefined && !(rate >= leastRate && rate < Number.POSITIVE_INFINITY))
       throw new RangeError(`the limit of ${name} must be at least ${leastRate} bytes a second, not ${rate}`)
