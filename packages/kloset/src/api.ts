@@ -9,7 +9,7 @@ import type {
   PastSnapshot,
   Source,
 } from './connector/index.js'
-import type { PatternRule } from './filter/index.js'
+import type { ExclusionReason, FilterRules, PatternRule } from './filter/index.js'
 import type { FailedEntry, Run } from './run.js'
 
 /** How a store is unlocked. A plaintext store is opened only by saying so. */
@@ -21,11 +21,20 @@ export interface Engine extends AsyncDisposable {
   readonly workers: number
   /**
    * Starts to scan a local source before the store is open, which takes a third of a second for its passphrase alone. The next backup
-   * of this very source in a store that was opened with this engine goes on from there. Without effect on sources that are not
-   * scanned by workers.
+   * of this very source in a store that was opened with this engine goes on from there, if it has the same options. Without effect on
+   * sources that are not scanned by workers.
+   * @throws TypeError or RangeError for a filter that is none
    */
-  scanAhead(source: Source): void
+  scanAhead(source: Source, options?: ScanOptions): void
   close(): Promise<void>
+}
+
+/** How a source is scanned. */
+export interface ScanOptions {
+  /** What to leave out; default: nothing. The snapshot records it. */
+  readonly filter?: FilterRules
+  /** Also tell each entry as an event (`new`, `changed`, `unchanged`, `excluded`): costs time. */
+  readonly entries?: boolean
 }
 
 /** Settings of {@link createEngine}. */
@@ -55,6 +64,7 @@ export interface Notice {
     | 'memory-unusable'
     | 'other-store'
     | 'not-deleted'
+    | 'filter-without-effect'
   readonly message: string
 }
 
@@ -165,11 +175,18 @@ export interface SnapshotSource {
 export type BackupEvent =
   | Notice
   | { readonly type: 'new' | 'changed' | 'unchanged'; readonly path: string; readonly entry: Entry }
+  /** Left out, with all that is below it. Of several sources, `path` starts from its own. */
+  | {
+      readonly type: 'excluded'
+      readonly path: string
+      readonly kind: Entry['type']
+      readonly reason: ExclusionReason
+    }
   | ({ readonly type: 'failed' } & FailedEntry)
   | { readonly type: 'stored'; readonly object: string; readonly size: number }
 
 /** What a backup takes. */
-export interface BackupOptions extends Run<BackupEvent> {
+export interface BackupOptions extends Run<BackupEvent>, ScanOptions {
   readonly tags?: readonly string[]
   readonly name?: string
   /** Default: the machine's name. */
@@ -198,8 +215,6 @@ export interface BackupOptions extends Run<BackupEvent> {
   readonly skipIfUnchanged?: boolean
   /** Reads, cuts and hashes, and says what would be stored, but stores nothing. */
   readonly dryRun?: boolean
-  /** Also tell each entry as an event (`new`, `changed`, `unchanged`): costs time. */
-  readonly entries?: boolean
   /** Settings of the sources' connectors by name, for sources that are given as locations. */
   readonly options?: Readonly<Record<string, string | number | boolean>>
   /** Overrides the store's codec for what this backup writes. */
@@ -223,6 +238,8 @@ export interface BackupResult {
   readonly failed: readonly FailedEntry[]
   /** How many, when more than the 10,000 listed. */
   readonly failedCount: number
+  /** How many entries the filter left out; of a directory, what is below it is not counted. */
+  readonly excluded: number
   readonly totals: Totals
   /** Files by what became of them, and directories and others by whether they are new to the parent. */
   readonly changes: { readonly new: number; readonly changed: number; readonly unchanged: number }

@@ -1,6 +1,8 @@
-import type { Engine, EngineOptions } from './api.js'
+import type { Engine, EngineOptions, ScanOptions } from './api.js'
+import { scanRules } from './backup/filtering.js'
 import { scanAhead } from './backup/scan-ahead.js'
 import type { Source } from './connector/index.js'
+import { checkRules } from './filter/index.js'
 import { Pool } from './runtime/pool.js'
 import { parallelism, startThread } from './runtime/system.js'
 import { createJob } from './worker.js'
@@ -20,8 +22,9 @@ class PoolEngine implements Engine {
     return this.pool.size
   }
 
-  scanAhead(source: Source): void {
-    scanAhead(this.pool, source)
+  scanAhead(source: Source, options: ScanOptions = {}): void {
+    checkRules(options.filter ?? {})
+    scanAhead(this.pool, source, scanRules(source, options))
   }
 
   close(): Promise<void> {

@@ -41,6 +41,7 @@ export type {
   RestoreEvent,
   RestoreOptions,
   RestoreResult,
+  ScanOptions,
   Snapshot,
   SnapshotCopies,
   SnapshotEdit,

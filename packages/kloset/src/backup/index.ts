@@ -4,6 +4,7 @@ import { bestCodec, type Codec } from '../compress/index.js'
 import type { Call, Source } from '../connector/index.js'
 import { checkLabels } from '../edit/labels.js'
 import { KlosetError } from '../errors.js'
+import { checkRules } from '../filter/index.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
 import {
   entryObject,
@@ -28,6 +29,7 @@ import { type Adopted, adopt } from './adopt.js'
 import { comparison } from './changed.js'
 import { commitSnapshot, TakenAway } from './commit.js'
 import { Files } from './files.js'
+import { scanRules, withoutEffect } from './filtering.js'
 import type { BackupInit, StoredReply } from './messages.js'
 import { type Identity, identityOf, type Parent, parentOf, sameAs } from './parent.js'
 import { recordedOptions, rootsOf } from './recorded.js'
@@ -59,8 +61,9 @@ export async function backup(
   if (roots.length > 0 && (roots.length !== sources.length || roots.includes(''))) {
     throw new TypeError(`${sources.length} sources need as many roots to stand for, none of them empty`)
   }
+  checkRules(options.filter ?? {})
   // Meanwhile the log and the index are read.
-  if (sources[0] !== undefined) scanAhead(store.pool, sources[0])
+  if (sources[0] !== undefined) scanAhead(store.pool, sources[0], scanRules(sources[0], options))
   try {
     checkLabels(options)
     const result = await backUp(store, sources, options, call, past)
@@ -328,8 +331,10 @@ class BackupSession {
       room: () => this.#uploads.room(),
       concurrency: this.#options.readConcurrency,
     })
+    const rules = scanRules(source, this.#options)
+    this.#tellWithoutEffect(source)
     const scansThere = source.worker !== undefined && source.capabilities.order === 'path'
-    const scan = scansThere ? scanThere(this.#store.pool, source) : scanHere(source, call)
+    const scan = scansThere ? scanThere(this.#store.pool, source, rules) : scanHere(source, rules, call)
     const fetch = (id: Uint8Array): Promise<Bytes> => blobs.node(id, call)
     try {
       return await backupSource({
@@ -349,6 +354,13 @@ class BackupSession {
     } finally {
       await slots.abandon()
     }
+  }
+
+  #tellWithoutEffect(source: Source): void {
+    const rules = withoutEffect(source, this.#options.filter ?? {})
+    if (rules.length === 0) return
+    const message = `a source of type ${source.type} cannot tell ${rules.join(' and ')}: nothing is left out on their account`
+    this.#report.event({ type: 'notice', code: 'filter-without-effect', message })
   }
 
   #scanEnded(number: number): void {
@@ -450,6 +462,7 @@ class BackupSession {
       unchangedSince,
       failed: report.failed,
       failedCount: report.failedCount,
+      excluded: report.excluded,
       totals: sources.reduce((sum, source): Totals => addTotals(sum, source.totals), noTotals),
       changes: { new: report.new, changed: report.changed, unchanged: report.unchanged },
       added: {

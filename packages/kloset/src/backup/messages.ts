@@ -3,6 +3,7 @@ import type { ChunkSizes } from '../chunk/index.js'
 import type { SharedSession } from '../index/index.js'
 import type { PostedError, PostedModule } from '../runtime/jobs.js'
 import type { SinkInit } from './chunk-sink.js'
+import type { Exclusions } from './filtering.js'
 
 /** What a backup's job in each worker starts from. */
 export interface BackupInit extends SinkInit {
@@ -47,6 +48,7 @@ export interface ScanReply {
   readonly records: Bytes
   readonly count: number
   readonly failures: readonly { readonly path: string; readonly error: PostedError }[]
+  readonly excluded: Exclusions
   readonly done: boolean
 }
 

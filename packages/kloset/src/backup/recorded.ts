@@ -1,5 +1,6 @@
 import type { BackupOptions } from '../api.js'
 import type { Source } from '../connector/index.js'
+import { recordedRules } from '../filter/index.js'
 import type { SnapshotRecord } from '../log/index.js'
 
 /** The roots that sources stand for, in their order; none where each stands for itself. */
@@ -10,7 +11,9 @@ export function rootsOf({ as = [] }: BackupOptions): readonly string[] {
 /** What a snapshot records of how it was made; undefined where all was as usual. */
 export function recordedOptions(options: BackupOptions, sources: readonly Source[]): SnapshotRecord['options'] {
   const { ctime = true, inode = true } = options.compare ?? {}
+  const filter = recordedRules(options.filter ?? {})
   const recorded = {
+    ...(filter && { filter }),
     ...((!ctime || !inode) && { compare: { ctime, inode } }),
     ...(rootsOf(options).length > 0 && { readFrom: sources.map(({ root }) => root) }),
   }

@@ -1,5 +1,6 @@
 import type { BackupEvent, BackupOptions } from '../api.js'
 import type { FailedEntry, Progress } from '../run.js'
+import type { Exclusions } from './filtering.js'
 import type { StoredReply } from './messages.js'
 import { Telling } from './telling.js'
 
@@ -10,6 +11,7 @@ export const mostFailed = 10_000
 export class BackupReport {
   readonly failed: FailedEntry[] = []
   failedCount = 0
+  excluded = 0
   new = 0
   changed = 0
   unchanged = 0
@@ -50,6 +52,11 @@ export class BackupReport {
     this.failedCount++
     if (this.failed.length < mostFailed) this.failed.push({ path, error })
     this.event({ type: 'failed', path, error })
+  }
+
+  exclude({ count, entries }: Exclusions): void {
+    this.excluded += count
+    for (const each of entries) this.event(each)
   }
 
   added(reply: StoredReply): void {

@@ -2,6 +2,7 @@ import { compareKeys, type Source } from '../connector/index.js'
 import { postedModule } from '../runtime/jobs.js'
 import type { JobSet, Pool } from '../runtime/pool.js'
 import { hasError } from '../tree/index.js'
+import type { Exclusion, Exclusions, ScanRules } from './filtering.js'
 import type { ScanReply } from './messages.js'
 import { type EntryView, entryViews } from './records.js'
 import type { Scanned } from './scan.js'
@@ -20,9 +21,9 @@ export class ScanAhead {
   // Folders at the top with a failure that was told.
   readonly #told = new Set<string>()
 
-  constructor(pool: Pool, source: Source) {
+  constructor(pool: Pool, source: Source, rules: ScanRules) {
     const parts = Math.max(1, pool.size)
-    const init: ScanInit = { module: postedModule(source.worker!), parts }
+    const init: ScanInit = { module: postedModule(source.worker!), parts, rules }
     this.#jobs = pool.start('scan', init)
     // Told by whoever takes first.
     this.#jobs.catch(() => undefined)
@@ -46,11 +47,11 @@ export class ScanAhead {
         }
         views.push(view)
         if (least.advance() && views.length < 1000) continue
-        yield { views, failures: this.#failures(), done: false }
+        yield { views, failures: this.#failures(), excluded: this.#excluded(), done: false }
         views = []
         if (least.view === undefined) await least.load()
       }
-      yield { views, failures: this.#failures(), done: true }
+      yield { views, failures: this.#failures(), excluded: this.#excluded(), done: true }
     } finally {
       await this.end()
     }
@@ -64,6 +65,12 @@ export class ScanAhead {
     )
   }
 
+  #excluded(): Exclusions {
+    const count = this.#parts.reduce((sum, part) => sum + part.excluded, 0)
+    for (const part of this.#parts) part.excluded = 0
+    return { count, entries: this.#parts.flatMap((part) => part.exclusions.splice(0)) }
+  }
+
   #failures(): Scanned['failures'] {
     const failures = this.#parts.flatMap((part) => part.failures.splice(0))
     return failures.filter(({ path }) => path.includes('/') || (!this.#told.has(path) && this.#told.add(path)))
@@ -73,6 +80,8 @@ export class ScanAhead {
 /** What one worker scans, and where in it the merging is. */
 class Part {
   readonly failures: ScanReply['failures'][number][] = []
+  readonly exclusions: Exclusion[] = []
+  excluded = 0
   view: EntryView | undefined
   readonly #jobs: Promise<JobSet>
   readonly #part: number
@@ -101,6 +110,8 @@ class Part {
     while (!this.advance() && !this.#done) {
       const reply = await this.#ahead.shift()!
       this.failures.push(...reply.failures)
+      this.excluded += reply.excluded.count
+      for (const each of reply.excluded.entries) this.exclusions.push(each)
       this.#done = reply.done
       this.#views = entryViews(reply.records)
       this.#ask()
@@ -146,19 +157,24 @@ function compare(a: Part, b: Part): number {
   return compareKeys(one, 0, one.length, other, 0, other.length)
 }
 
-const started = new WeakMap<Source, { readonly pool: Pool; readonly scan: ScanAhead }>()
+const started = new WeakMap<Source, { readonly pool: Pool; readonly rules: string; readonly scan: ScanAhead }>()
 
 /** Starts the scan of a source before it is needed. */
-export function scanAhead(pool: Pool, source: Source): void {
+export function scanAhead(pool: Pool, source: Source, rules: ScanRules): void {
   if (source.worker === undefined || source.capabilities.order !== 'path' || started.has(source)) return
-  started.set(source, { pool, scan: new ScanAhead(pool, source) })
+  started.set(source, { pool, rules: JSON.stringify(rules), scan: new ScanAhead(pool, source, rules) })
 }
 
-/** The scan of a source in the workers of a pool: the one that was started, or a new one. */
-export function scanThere(pool: Pool, source: Source): AsyncGenerator<Scanned> {
+/** The scan of a source in the workers of a pool: the one that was started, if by the same rules, or a new one. */
+export async function* scanThere(pool: Pool, source: Source, rules: ScanRules): AsyncGenerator<Scanned> {
   const ahead = started.get(source)
-  started.delete(source)
-  return (ahead?.pool === pool ? ahead.scan : new ScanAhead(pool, source)).take()
+  if (ahead?.pool === pool && ahead.rules === JSON.stringify(rules)) {
+    started.delete(source)
+    yield* ahead.scan.take()
+    return
+  }
+  await forgetScan(source)
+  yield* new ScanAhead(pool, source, rules).take()
 }
 
 /** Ends a scan that was started and never taken. */

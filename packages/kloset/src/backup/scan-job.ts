@@ -1,5 +1,6 @@
 import { type Entry, type Failure, type Filter, noHost, type WorkerEntry } from '../connector/index.js'
 import type { Job, JobReply, PostedModule } from '../runtime/jobs.js'
+import { ScanFilter, type ScanRules } from './filtering.js'
 import type { ScanReply } from './messages.js'
 import { ScanEncoder } from './scan.js'
 
@@ -8,6 +9,7 @@ export interface ScanInit {
   readonly module: PostedModule
   /** How many workers share the scan. */
   readonly parts: number
+  readonly rules: ScanRules
 }
 
 /** Asks for the next entries of a part. */
@@ -19,25 +21,38 @@ export interface ScanMessage {
 export async function createScanJob(init: ScanInit, load: (url: string) => Promise<WorkerEntry>): Promise<Job> {
   const side = (await load(init.module.url))(init.module.data, noHost)
   // Usually one: more where threads were wanted and could not be had.
-  const scans = new Map<number, { items: Iterator<readonly (Entry | Failure)[]>; encoder: ScanEncoder }>()
+  const scans = new Map<number, PartScan>()
   return {
     handle({ part }: ScanMessage): JobReply {
       let scan = scans.get(part)
       if (scan === undefined) {
-        scan = { items: side.scan!(partOf(part, init.parts), '')[Symbol.iterator](), encoder: new ScanEncoder() }
+        scan = startPart(side, part, init)
         scans.set(part, scan)
       }
-      const { items, encoder } = scan
+      const { items, filter, encoder } = scan
       const next = items.next()
-      for (const item of next.done ? [] : next.value) encoder.add(item)
+      for (const item of next.done ? [] : next.value) if (filter.keeps(item)) encoder.add(item)
       const { records, count, failures, done } = encoder.take(next.done === true)
-      const value: ScanReply = { records, count, failures, done }
+      const value: ScanReply = { records, count, failures, excluded: filter.take(), done }
       return { value, transfer: [records.buffer] }
     },
     end() {
       for (const { items } of scans.values()) items.return?.()
     },
   }
+}
+
+/** The scan of a part. */
+interface PartScan {
+  readonly items: Iterator<readonly (Entry | Failure)[]>
+  readonly filter: ScanFilter
+  readonly encoder: ScanEncoder
+}
+
+function startPart(side: WorkerSide, part: number, { parts, rules }: ScanInit): PartScan {
+  const isOwn = (path: string): boolean => path.includes('/') || sum(path) % parts === part
+  const filter = new ScanFilter(rules, partOf(part, parts), isOwn)
+  return { items: side.scan!(filter.filter, '')[Symbol.iterator](), filter, encoder: new ScanEncoder() }
 }
 
 /**

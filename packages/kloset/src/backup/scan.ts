@@ -1,8 +1,9 @@
 import type { Call, Entry, Failure, Source } from '../connector/index.js'
-import { checkPath, everything } from '../connector/index.js'
+import { checkPath } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import { postedError } from '../runtime/posted.js'
 import type { EntryError } from '../tree/index.js'
+import { type Exclusions, ScanFilter, type ScanRules } from './filtering.js'
 import type { ScanReply } from './messages.js'
 import { type EntryView, entryViews, RecordWriter } from './records.js'
 
@@ -38,7 +39,7 @@ export class ScanEncoder {
   }
 
   /** What was gathered; at the end of the scan the held item too. */
-  take(done: boolean): ScanReply & { readonly entries: readonly Entry[] } {
+  take(done: boolean): Omit<ScanReply, 'excluded'> & { readonly entries: readonly Entry[] } {
     if (done) this.release()
     const records = this.#records.finish()
     const scanned = { records, count: this.#records.count, entries: this.#entries, failures: this.#failures, done }
@@ -70,6 +71,7 @@ export interface Scanned {
   readonly views: Iterable<EntryView>
   readonly entries?: readonly Entry[]
   readonly failures: ScanReply['failures']
+  readonly excluded: Exclusions
   readonly done: boolean
 }
 
@@ -81,14 +83,15 @@ export function errorText(error: unknown): EntryError {
 }
 
 /** The entries of a source, scanned on this thread. */
-export async function* scanHere(source: Source, how: Call): AsyncGenerator<Scanned> {
+export async function* scanHere(source: Source, rules: ScanRules, how: Call): AsyncGenerator<Scanned> {
   const encoder = new ScanEncoder()
+  const filter = new ScanFilter(rules)
   const taken = (done: boolean): Scanned => {
     const { records, entries, failures } = encoder.take(done)
-    return { views: entryViews(records), entries, failures, done }
+    return { views: entryViews(records), entries, failures, excluded: filter.take(), done }
   }
-  for await (const batch of source.scan({ ...how, filter: everything, under: '' })) {
-    for (const item of batch) encoder.add(item)
+  for await (const batch of source.scan({ ...how, filter: filter.filter, under: '' })) {
+    for (const item of batch) if (filter.keeps(item)) encoder.add(item)
     // In-order sources let go of a batch when the next one is asked for.
     if (source.capabilities.access === 'in-order') encoder.release()
     yield taken(false)

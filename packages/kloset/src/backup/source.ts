@@ -42,6 +42,7 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
       report.fail(path, errorOfPosted(error))
     }
+    report.exclude(reply.excluded)
     let index = 0
     for (const view of reply.views) {
       const entry = reply.entries?.[index++]

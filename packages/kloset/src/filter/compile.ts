@@ -70,6 +70,7 @@ class RulesFilter implements Filter {
   }
 
   #reasonAgainst(path: string, type: EntryType): ExclusionReason | undefined {
+    if (this.#levels.size === 0 && this.#patterns.isEmpty) return undefined
     const subject = new Subject(path, type === 'directory')
     const level = this.#levelOf(parentOf(path))
     if (level !== undefined && level.tags.size > 0 && !level.tags.has(subject.name)) return [...level.tags.values()][0]

@@ -66,6 +66,10 @@ export class PatternList {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#names.size === 0 && this.#others.length === 0
+  }
+
   /** What the last pattern that matches says; undefined where none does. Of what is above the path they are not asked. */
   verdict(subject: Subject): Verdict | undefined {
     const fits = ({ pattern }: Numbered): boolean => subject.isDirectory || !pattern.directoriesOnly
