@@ -140,6 +140,13 @@ export async function openSources(
   return Promise.all(locations.map((location) => openSource(location, { connectors, signal, options })))
 }
 
+/** Opens what a list names; a list of nothing is no source. */
+export async function openListed(paths: readonly string[], options: { readonly xattrs?: boolean }): Promise<Source[]> {
+  if (paths.length === 0) return []
+  const { fsListSources } = await import('@kloset/connector-fs')
+  return fsListSources(paths, '.', options)
+}
+
 /** Settings of a store that is made. */
 export type StoreSettings = Partial<Pick<CreateOptions, 'encryption' | 'chunker' | 'codec' | 'pack' | 'label' | 'like'>>
 

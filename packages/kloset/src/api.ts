@@ -64,7 +64,6 @@ export interface Notice {
     | 'memory-unusable'
     | 'other-store'
     | 'not-deleted'
-    | 'filter-without-effect'
   readonly message: string
 }
 

@@ -1,4 +1,5 @@
 import type { BackupResult } from 'kloset'
+import type { Source } from 'kloset/connector'
 import { originOf } from '../arguments.js'
 import type { Output } from '../output.js'
 import { bytes, count, counted } from './bytes.js'
@@ -9,13 +10,14 @@ import { duration } from './times.js'
 
 /** The `summary` of a backup as `--json` writes it. */
 export function backupJson(result: BackupResult, dryRun: boolean): JsonLine {
-  const { snapshot, unchangedSince, failedCount, totals, changes, added } = result
+  const { snapshot, unchangedSince, failedCount, excluded, totals, changes, added } = result
   return {
     type: 'summary',
     dryRun,
     snapshot: snapshot && { ...snapshotJson(snapshot), type: undefined },
     unchangedSince: unchangedSince?.id,
     failed: failedCount,
+    excluded,
     totals,
     changes,
     added,
@@ -24,12 +26,16 @@ export function backupJson(result: BackupResult, dryRun: boolean): JsonLine {
 }
 
 /** Tells a person what a backup of `sources` did. */
-export async function tellBackup(result: BackupResult, sources: readonly string[], output: Output): Promise<void> {
+export async function tellBackup(
+  result: BackupResult,
+  sources: readonly Pick<Source, 'root'>[],
+  output: Output,
+): Promise<void> {
   const { snapshot, unchangedSince, totals, changes, added } = result
   const lines = [
     headline(result, sources, output),
     `  ${counted(totals.files, 'file')}, ${counted(totals.directories, 'directory', 'directories')}${others(totals.others)}, ${bytes(totals.bytes)}`,
-    `  new ${count(changes.new)}   changed ${count(changes.changed)}   unchanged ${count(changes.unchanged)}`,
+    `  new ${count(changes.new)}   changed ${count(changes.changed)}   unchanged ${count(changes.unchanged)}${excluded(result)}`,
     ...(unchangedSince
       ? []
       : [
@@ -45,12 +51,12 @@ export async function tellBackup(result: BackupResult, sources: readonly string[
 
 function headline(
   { snapshot, unchangedSince, duration: taken }: BackupResult,
-  sources: readonly string[],
+  sources: readonly Pick<Source, 'root'>[],
   output: Output,
 ): string {
   const { bold } = output.colors
   const of = snapshot ?? unchangedSince
-  const roots = (of?.sources.map((source) => source.root) ?? sources).map(shown).join(' ')
+  const roots = (of?.sources ?? sources).map(({ root }) => shown(root)).join(' ')
   const took = duration(taken)
   if (unchangedSince)
     return `No snapshot of ${roots} was needed: ${bold(unchangedSince.id.slice(0, 8))} holds just the same  (${took})`
@@ -61,6 +67,10 @@ function headline(
 
 function others(number: number): string {
   return number === 0 ? '' : `, ${counted(number, 'other')}`
+}
+
+function excluded({ excluded }: BackupResult): string {
+  return excluded === 0 ? '' : `   excluded ${count(excluded)}`
 }
 
 function stored({ snapshot, added }: BackupResult): string {

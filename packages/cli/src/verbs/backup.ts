@@ -2,19 +2,23 @@ import { isAbsolute, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
 import { exit, UsageError } from '../exit.js'
+import { type FilterFlags, filterOptions, listedPaths, patternHelp, rulesOf } from '../filters.js'
 import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
 import { collect, collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
 import { backupJson, tellBackup } from '../render/backup.js'
+import { reasonText } from '../render/exclusions.js'
 import { failureLine } from '../render/failures.js'
 import { failedJson } from '../render/json.js'
 import { shown } from '../render/names.js'
-import { openAt, openSources, type StoreFlags, tell, tellRequests } from '../store.js'
+import { openAt, openListed, openSources, type StoreFlags, tell, tellRequests } from '../store.js'
 import { type StreamFlags, streamOf } from '../streams.js'
 import type { Session, Verb } from '../verb.js'
 
-interface Flags extends StoreFlags, ChangeFlags, StreamFlags {
+interface Flags extends StoreFlags, ChangeFlags, FilterFlags, StreamFlags {
+  readonly filesFrom?: readonly string[]
+  readonly filesFrom0?: readonly string[]
   readonly tag?: readonly string[]
   readonly name?: string
   readonly host?: string
@@ -43,12 +47,15 @@ export const backup: Verb = {
 
   define(command: Command) {
     command
-      .argument('<SOURCE...>', 'a folder to save; `-`: standard input')
+      .argument('[SOURCE...]', 'a folder to save; `-`: standard input')
       .usage('[options] SOURCE…\n       kloset [at STORE] backup [options] --from-command -- PROGRAM ARGUMENT…')
       .description(
         'Save one folder or several as a new snapshot. Files that have not changed since the last snapshot of the same ' +
           'host and folder are not read again, and data that the store already has is not stored again.',
       )
+      .option('--files-from <file>', 'save what a file lists, one path a line; - is stdin (repeatable)', collect)
+      .option('--files-from0 <file>', 'the same, each path ending in NUL, as find -print0 writes them', collect)
+    filterOptions(command)
       .optionsGroup('The snapshot:')
       .option('--tag <tag>', 'give it a tag (repeatable, or several with commas)', collectTags)
       .option('--name <name>', 'give it a name')
@@ -78,8 +85,15 @@ export const backup: Verb = {
 With several sources, each gets a folder of its own name in the snapshot. A
 file that cannot be read does not stop the backup: it is reported, stands in the
 snapshot with its error, and the exit code is 3. -v prints each entry as new,
-changed or unchanged. After Ctrl-C the same command goes on where it was: what
-was stored is reused.
+changed, unchanged, or excluded and why. After Ctrl-C the same command goes on
+where it was: what was stored is reused.
+
+${patternHelp}
+
+A list names files and folders, each with all that is below it; nothing in it has a
+special meaning. The folders they are in are saved with them. Relative paths
+start from the current folder; a list with an absolute one is saved from /. What
+is listed and not there counts as failed.
 
 A file is read again when its size, mtime, ctime or inode number is not what it
 was, or when it was modified so shortly before the last backup that the clock may
@@ -105,6 +119,9 @@ Examples:
   kloset at /var/backups backup /etc --tag daily
   kloset at /var/backups backup /home /srv --tag daily --tag full
   kloset at /var/backups backup --dry-run -v ~/documents
+  kloset at /var/backups backup --exclude '*.tmp' --exclude node_modules/ ~
+  kloset at /var/backups backup --exclude '*.log' --include audit.log -x /
+  find . -newer stamp -print0 | kloset at /var/backups backup --files-from0 -
   kloset at /var/backups backup --as /home /mnt/snapshot-of-home
   kloset at /var/backups backup --stdin-name db/dump.sql - < dump.sql
   kloset at /var/backups backup --from-command --stdin-name db.sql -- pg_dump mydb
@@ -122,23 +139,35 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
       throw new UsageError('--force and --parent exclude each other', 'Give one of them.')
     const stream = await streamOf(args, flags, session)
     if (stream && flags.as) throw new UsageError('--as is about folders', 'Name a stream with --stdin-name.')
+    if (stream && (flags.filesFrom || flags.filesFrom0))
+      throw new UsageError('a stream and a list exclude each other', 'Make two backups.')
+    const listed = await listedPaths(flags.filesFrom, flags.filesFrom0)
+    if (!stream && args.length === 0 && listed.length === 0)
+      throw new UsageError('what is to be saved?', 'Name a folder, or give a list: kloset backup --files-from FILE')
+    if (flags.as && listed.length > 0) throw new UsageError('--as and a list exclude each other', 'Give one of them.')
+    // A stream is named on the command line, and what is named is not left out.
+    const filter = stream ? {} : await rulesOf(flags)
     const sources = stream ? [] : args.map(absolute)
     const roots = rootsOf(flags.as, sources)
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)
     if (twice !== undefined) throw new UsageError(`${shown(twice)} is given twice`)
     const { createEngine } = await import('kloset')
-    const opened = stream ? [stream] : await openSources(session, sources, flags.xattrs ? {} : { xattrs: false })
+    const reading = flags.xattrs ? {} : { xattrs: false }
+    const opened = stream
+      ? [stream]
+      : [...(await openSources(session, sources, reading)), ...(await openListed(listed, reading))]
     const engine = createEngine()
     let result: BackupResult
     let store: Store
     try {
       // The folder is scanned while the passphrase is asked for and its key derived.
-      engine.scanAhead(opened[0]!)
+      engine.scanAhead(opened[0]!, { filter, entries: output.verbose })
       store = await openAt(session, flags, { mode: 'write', others: sources, engine })
       result = await store.backup(opened, {
         ...optionsOf(flags),
         ...changesOf(flags),
         ...(roots && { as: roots }),
+        filter,
         signal,
         entries: output.verbose,
         onProgress: (now) => output.progress(now),
@@ -151,7 +180,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     }
     output.progressDone()
     if (output.json) await output.emit(backupJson(result, flags.dryRun === true))
-    else await tellBackup(result, stream ? [stream.root] : sources, output)
+    else await tellBackup(result, opened, output)
     await tellRequests(store, output)
     return result.failedCount > 0 ? exit.partial : exit.done
   },
@@ -205,6 +234,11 @@ function show(event: BackupEvent, output: Output): void {
       return
     case 'stored':
       if (output.verbose) void output.emit({ ...event })
+      return
+    case 'excluded':
+      if (output.json) void output.emit({ ...event })
+      else if (!output.quiet)
+        void output.print(`${event.type.padEnd(9)}  ${shown(event.path)}  (${reasonText(event.reason)})`)
       return
     default:
       if (output.json)

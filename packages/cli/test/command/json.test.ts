@@ -46,6 +46,7 @@ describe('--json', () => {
       dryRun: false,
       snapshot: expect.objectContaining({ id: hex(32), time: iso, tags: ['a'], name: 'n', totals }),
       failed: 0,
+      excluded: 0,
       totals,
       changes: { new: expect.any(Number), changed: 0, unchanged: 0 },
       added: {

@@ -40,7 +40,11 @@ interface Taken {
   readonly snapshot: Snapshot
 }
 
-async function backUp(from: Parameters<Store['backup']>[0], filter: FilterRules, more: BackupOptions = {}): Promise<Taken> {
+async function backUp(
+  from: Parameters<Store['backup']>[0],
+  filter: FilterRules,
+  more: BackupOptions = {},
+): Promise<Taken> {
   const excluded: string[] = []
   const onEvent = (event: BackupEvent): void => {
     if (event.type === 'excluded') excluded.push(`${event.path}: ${reasonText(event.reason)}`)
@@ -71,7 +75,9 @@ function reasonText(reason: Extract<BackupEvent, { type: 'excluded' }>['reason']
 describe('patterns', () => {
   it('leave out what they match, and the last decides', async () => {
     const root = tree({ 'a.o': '', 'keep.o': '', 'build/x': '', 'src/build': '', 'src/a.c': '', 'src/a.o': '' })
-    const { paths, excluded, count } = await backUp(root, { patterns: ['*.o', { pattern: '!keep.o', from: '--include' }, 'build/'] })
+    const { paths, excluded, count } = await backUp(root, {
+      patterns: ['*.o', { pattern: '!keep.o', from: '--include' }, 'build/'],
+    })
     expect(paths).toEqual(['keep.o', 'src', 'src/a.c', 'src/build'])
     expect(excluded).toEqual(['a.o: *.o', 'build: build/', 'src/a.o: *.o'])
     expect(count).toBe(3)
@@ -89,11 +95,16 @@ describe('patterns', () => {
   })
 
   it('know any name, and case where they are told to', async () => {
-    const root = tree({ 'two\nlines': '', 'tab\there': '', 'Thumbs.DB': '', 'ÄRGER': '', 'x': '' })
+    const root = tree({ 'two\nlines': '', 'tab\there': '', 'Thumbs.DB': '', ÄRGER: '', x: '' })
     const odd = Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0x66, 0xff, 0x80])])
     writeFileSync(odd, '')
     const name = pathFromBytes(Uint8Array.of(0x66, 0xff, 0x80))
-    const patterns = ['two\nlines', 'tab?here', 'f??', ...['thumbs.db', 'ärg*'].map((pattern) => ({ pattern, ignoreCase: true }))]
+    const patterns = [
+      'two\nlines',
+      'tab?here',
+      'f??',
+      ...['thumbs.db', 'ärg*'].map((pattern) => ({ pattern, ignoreCase: true })),
+    ]
     const { paths, excluded } = await backUp(root, { patterns })
     expect(paths).toEqual(['x'])
     expect(excluded).toContain(`${name}: f??`)
@@ -110,7 +121,7 @@ describe('patterns', () => {
       'lib/b.o': '',
       'lib/only-here': '',
       'lib/deep/only-here': '',
-      'given': '',
+      given: '',
     })
     const { paths, excluded } = await backUp(root, { ignoreFiles: ['.klosetignore'], patterns: ['given', '!tmp/'] })
     expect(paths).toEqual([
@@ -126,7 +137,7 @@ describe('patterns', () => {
   })
 
   it('do not come from a link, and nothing waits for a FIFO', async () => {
-    const root = tree({ 'rules': '*\n', 'in/.klosetignore/': '', 'in/x': '', 'fifo/y': '' })
+    const root = tree({ rules: '*\n', 'in/.klosetignore/': '', 'in/x': '', 'fifo/y': '' })
     symlinkSync('rules', join(root, '.klosetignore'))
     execFileSync('mkfifo', [join(root, 'fifo/.klosetignore')])
     expect((await backUp(root, { ignoreFiles: ['.klosetignore'] })).count).toBe(0)
@@ -154,7 +165,14 @@ describe('what folders hold', () => {
   })
 
   it('leaves out folders that are marked by something in them', async () => {
-    const root = tree({ 'a/.nobackup/': '', 'a/x': '', 'b/mark': 'no backups, please', 'b/x': '', 'c/mark': 'no', 'c/x': '' })
+    const root = tree({
+      'a/.nobackup/': '',
+      'a/x': '',
+      'b/mark': 'no backups, please',
+      'b/x': '',
+      'c/mark': 'no',
+      'c/x': '',
+    })
     const rules = { excludeIfPresent: [{ name: '.nobackup' }, { name: 'mark', header: 'no b' }] }
     const { excluded } = await backUp(root, rules)
     expect(excluded).toEqual(['a/x: present a/.nobackup', 'b/x: present b/mark'])
@@ -197,8 +215,20 @@ describe.runIf(isRoot && process.platform === 'linux' && mounts())('other file s
 
 describe('a list', () => {
   it('takes what it names, with all below it and the folders it is in, and leaves none of it out', async () => {
-    const root = tree({ 'a/b/c': '1', 'a/b/d.o': '', 'a/e.o': '', 'a/f': '', 'dir/x': '', 'dir/y.o': '', 'dir/z.o': '', other: '' })
-    const [source] = await fsListSources(['a/b/d.o', 'a/e.o', './dir/', 'dir/y.o', '../' + root.split('/').at(-1) + '/other'], root)
+    const root = tree({
+      'a/b/c': '1',
+      'a/b/d.o': '',
+      'a/e.o': '',
+      'a/f': '',
+      'dir/x': '',
+      'dir/y.o': '',
+      'dir/z.o': '',
+      other: '',
+    })
+    const [source] = await fsListSources(
+      ['a/b/d.o', 'a/e.o', './dir/', 'dir/y.o', '../' + root.split('/').at(-1) + '/other'],
+      root,
+    )
     const { paths, excluded, snapshot } = await backUp(source!, { patterns: ['*.o', 'a/', 'other'] })
     expect(source).toMatchObject({ type: 'fs-list', root })
     expect(paths).toEqual(['a', 'a/b', 'a/b/d.o', 'a/e.o', 'dir', 'dir/x', 'dir/y.o', 'other'])
@@ -221,7 +251,7 @@ describe('a list', () => {
   })
 
   it('tells what is not there, and goes through links to folders', async () => {
-    const root = tree({ 'real/x': '', 'real/y': '', 'file': '' })
+    const root = tree({ 'real/x': '', 'real/y': '', file: '' })
     symlinkSync('real', join(root, 'link'))
     const [source] = await fsListSources(['link/x', 'missing', 'gone/deep/er', 'file/below', 'real', 'real/not'], root)
     const { paths, failed } = await backUp(source!, {})
@@ -300,4 +330,3 @@ function mounts(): boolean {
     return false
   }
 }
-

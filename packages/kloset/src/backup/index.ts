@@ -360,7 +360,7 @@ class BackupSession {
     const rules = withoutEffect(source, this.#options.filter ?? {})
     if (rules.length === 0) return
     const message = `a source of type ${source.type} cannot tell ${rules.join(' and ')}: nothing is left out on their account`
-    this.#report.event({ type: 'notice', code: 'filter-without-effect', message })
+    this.#report.event({ type: 'notice', code: 'source-lacks', message })
   }
 
   #scanEnded(number: number): void {
