@@ -1,4 +1,4 @@
-import { type Entry, type Failure, type Filter, noHost, type WorkerEntry } from '../connector/index.js'
+import { type Entry, type Failure, type Filter, noHost, type WorkerEntry, type WorkerSide } from '../connector/index.js'
 import type { Job, JobReply, PostedModule } from '../runtime/jobs.js'
 import { ScanFilter, type ScanRules } from './filtering.js'
 import type { ScanReply } from './messages.js'
