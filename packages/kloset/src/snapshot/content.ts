@@ -7,6 +7,9 @@ import { contentLength, extents, type StoredContent } from '../tree/index.js'
 /** How many bytes of zeros are given at a time for a hole. */
 const holePiece = 1024 * 1024
 
+/** The most chunks that are on their way while one is taken. */
+const mostAhead = 4
+
 /** The content of a file in a snapshot: every chunk is verified as it is read. */
 export class StoredFile implements Content {
   readonly size: number
@@ -53,20 +56,27 @@ export class StoredFile implements Content {
     )
   }
 
-  /** The bytes from `start` to `end`; the next chunk is fetched while one is taken. */
+  /**
+   * The bytes from `start` to `end`. Chunks are fetched while others are taken, the more the longer this goes on: who reads a little somewhere wants nothing
+   * of what follows, and who reads on should not wait for each.
+   */
   async *#read(start: number, end: number): AsyncGenerator<Bytes, undefined> {
     if (start >= end) return
     const fetch = (id: Uint8Array): Promise<Bytes> => this.#blobs.node(id, this.#call)
-    let ahead: Promise<Iterable<Bytes>> | undefined
+    const ahead: Promise<Iterable<Bytes>>[] = []
+    let taken = 0
     for await (const { id, length, offset } of extents(this.#content, fetch, { offset: start, length: end - start })) {
       const from = Math.max(0, start - offset)
       const to = Math.min(length, end - offset)
       const next = id === undefined ? Promise.resolve(zeros(to - from)) : this.#chunk(id, length, from, to)
       next.catch(() => undefined)
-      if (ahead !== undefined) yield* await ahead
-      ahead = next
+      ahead.push(next)
+      if (ahead.length > Math.min(taken, mostAhead)) {
+        yield* await ahead.shift()!
+        taken++
+      }
     }
-    if (ahead !== undefined) yield* await ahead
+    for (const next of ahead) yield* await next
   }
 
   async #chunk(id: Uint8Array, length: number, from: number, to: number): Promise<readonly Bytes[]> {
