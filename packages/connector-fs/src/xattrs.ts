@@ -70,8 +70,12 @@ export function isAcl(name: string): boolean {
 
 /** What the report calls an attribute that was left out: many files have the same ones. */
 function kindOf(name: string): LeftOut {
-  return isAcl(name) ? 'xattrs:acl' : `xattrs:${name.slice(0, Math.max(0, name.indexOf('.'))) || 'other'}`
+  if (isAcl(name)) return 'xattrs:acl'
+  const namespace = name.slice(0, Math.max(0, name.indexOf('.')))
+  return `xattrs:${namespaces.has(namespace) ? namespace : 'other'}`
 }
+
+const namespaces = new Set(['user', 'trusted', 'security', 'system'])
 
 function namesOf(path: SystemPath, calls: Native): Uint8Array[] {
   const list = readable(() => calls.xattrNames(path))
@@ -118,7 +122,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 // What systems answer that do not permit it, or have no such attributes; ENODATA where one is gone since it was listed.
-const refused = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EROFS', 'ENODATA'])
+const refused = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENODATA'])
 
 // A few names are set over and over.
 const names = new Map<string, Buffer>()

@@ -1,5 +1,6 @@
 import type { RestoreResult } from 'kloset'
 import { counted } from './bytes.js'
+import { harmless } from './names.js'
 
 /** What a restore did not keep, a line for all of it; undefined where nothing is missing. */
 export function leftOutLine(
@@ -16,7 +17,7 @@ export function leftOutLine(
 function phrase(kind: string, number: number): string {
   const things = nouns[kind]
   if (things !== undefined) return counted(number, ...things)
-  return `${words[kind] ?? attributes(kind)} of ${counted(number, 'entry', 'entries')}`
+  return `${words[kind] ?? harmless(attributes(kind))} of ${counted(number, 'entry', 'entries')}`
 }
 
 function attributes(kind: string): string {
@@ -42,4 +43,5 @@ const words: Readonly<Record<string, string>> = {
   xattrs: 'extended attributes',
   'mode:setuid': 'setuid and setgid',
   'xattrs:acl': 'access control list',
+  'xattrs:other': 'other attributes',
 }
