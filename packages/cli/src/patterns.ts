@@ -6,7 +6,7 @@ import { Failure, UsageError } from './exit.js'
 import { messageOf } from './render/errors.js'
 import { shown } from './render/names.js'
 
-/** The options that say which entries to restore, as commander gives them. */
+/** The options that say which entries are taken, as commander gives them. */
 export interface PatternFlags {
   readonly include?: readonly Given[]
   readonly exclude?: readonly Given[]
@@ -23,7 +23,7 @@ interface Given {
   readonly order: number
 }
 
-/** Adds the options that say which entries to restore. */
+/** Adds the options that say which entries are taken. */
 export function patternOptions(command: Command): Command {
   let order = 0
   const ordered = (name: string, argument: string, describe: string): Option =>
@@ -33,8 +33,8 @@ export function patternOptions(command: Command): Command {
     ])
   return command
     .optionsGroup('Which entries (all are repeatable, and the last that matches decides):')
-    .addOption(ordered('include', 'pattern', 'restore what matches, as in a .gitignore; given first: nothing else'))
-    .addOption(ordered('exclude', 'pattern', 'leave out what matches; given first: restore everything else'))
+    .addOption(ordered('include', 'pattern', 'take what matches, as in a .gitignore; given first: nothing else'))
+    .addOption(ordered('exclude', 'pattern', 'leave out what matches; given first: take everything else'))
     .addOption(ordered('iinclude', 'pattern', 'as --include, upper and lower case being the same'))
     .addOption(ordered('iexclude', 'pattern', 'as --exclude, upper and lower case being the same'))
     .addOption(ordered('include-file', 'file', 'patterns to include from a file, one a line'))

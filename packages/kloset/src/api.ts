@@ -352,6 +352,8 @@ export type ArchiveFormatName = 'tar' | 'tar.gz' | 'zip'
 export interface ArchiveOptions extends Run<RestoreEvent> {
   /** Only what is at or below this path of the snapshot; a file, or a directory whose contents are at the top of the archive. */
   readonly path?: string
+  /** Which entries at or below `path`, as of {@link RestoreOptions.patterns}. */
+  readonly patterns?: readonly (string | PatternRule)[]
   /** Default `tar`, which keeps most: see {@link Store.archive}. */
   readonly format?: ArchiveFormatName
   /** Also tell each entry as an event: costs time. */

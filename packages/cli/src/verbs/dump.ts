@@ -6,6 +6,7 @@ import { exit, Failure, UsageError } from '../exit.js'
 import { absolute } from '../locations.js'
 import { filterOf, outputOptions, type SelectFlags, selectOptions, storeOptions } from '../options.js'
 import type { Output } from '../output.js'
+import { type PatternFlags, patternOptions, patternsOf } from '../patterns.js'
 import { bytes, counted } from '../render/bytes.js'
 import { failureLine, failureLines } from '../render/failures.js'
 import { failedJson } from '../render/json.js'
@@ -15,7 +16,7 @@ import { leave, openAt, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 import { WholeFile } from '../whole-file.js'
 
-interface Flags extends StoreFlags, SelectFlags {
+interface Flags extends StoreFlags, SelectFlags, PatternFlags {
   readonly format: ArchiveFormatName | 'auto'
   readonly to?: string
 }
@@ -36,6 +37,7 @@ export const dump: Verb = {
           .default('auto', 'auto'),
       )
       .option('--to <file>', 'write it to a file, which has its name only once it is whole')
+    patternOptions(command)
     selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
       'after',
@@ -49,7 +51,8 @@ the end, on stderr. To compress a tar with something else, use a pipe.
 
 An entry that cannot be read is left out and told, and the exit code is 3. Where
 damage shows in the middle of a file of more than 32 MiB that was begun, there
-is no whole archive: restore goes on around damage.
+is no whole archive: leave that file out with --exclude, or restore, which goes
+on around damage.
 
 ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2\`
 for the second before, each among the snapshots that the options select. PATH is
@@ -60,7 +63,7 @@ Examples:
   kloset at /var/backups dump latest | tar -tv
   kloset at /var/backups dump latest:ssl --host nas | ssh nas tar -x -C /etc/ssl
   kloset at /var/backups dump 9abc3294 | zstd > etc.tar.zst
-  kloset at /var/backups dump 9abc3294:www --to www.zip
+  kloset at /var/backups dump 9abc3294:www --exclude cache/ --to www.zip
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 done but some entries could not be
 read, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
@@ -82,13 +85,21 @@ read, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
       const path = pathIn(snapshot, wanted.path)
       // Before a file is made for it.
       await snapshot.stat(path)
-      const options = { path, format: formatOf(flags) }
+      const patterns = await patternsOf(flags)
+      const options = { path, format: formatOf(flags), ...(patterns && { patterns }) }
       const result = await (target === undefined
         ? write(store, snapshot, options, (part) => output.write(part), session)
         : writeFile(store, snapshot, options, target, session))
       if (result === undefined) return exit.failed
       if (output.json)
-        await output.emit({ type: 'summary', snapshot: snapshot.id, ...options, target, ...jsonOf(result) })
+        await output.emit({
+          type: 'summary',
+          snapshot: snapshot.id,
+          path,
+          format: options.format,
+          target,
+          ...jsonOf(result),
+        })
       else summary(result, `${snapshot.id.slice(0, 8)}${path === '' ? '' : `:${path}`}`, target, output)
       return result.failedCount > 0 ? exit.partial : exit.done
     } finally {

@@ -6,6 +6,8 @@ import { type Target, targetsOf } from '../restore/entries.js'
 import { fileOf } from '../restore/links.js'
 import { RestoreReport } from '../restore/report.js'
 import { neverStored } from '../restore/restoring.js'
+import type { Selection } from '../restore/selected.js'
+import { selectionOf } from '../restore/selection.js'
 import { withXattrs } from '../restore/xattrs.js'
 import type { StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
@@ -23,9 +25,9 @@ export async function* archive(
   options: ArchiveOptions,
   call: Call,
 ): AsyncGenerator<Bytes, ArchiveResult, undefined> {
-  const { path = '', format = 'tar' } = options
+  const { format = 'tar' } = options
   const writer = new ArchiveWriter(store, snapshot, format === 'zip' ? zipFormat() : tarFormat(), options, call)
-  yield* format === 'tar.gz' ? gzipped(writer.bytes(path)) : writer.bytes(path)
+  yield* format === 'tar.gz' ? gzipped(writer.bytes()) : writer.bytes()
   return writer.result
 }
 
@@ -33,6 +35,7 @@ class ArchiveWriter {
   readonly #store: OpenedStore
   readonly #snapshot: StoredSnapshot
   readonly #format: ArchiveFormat
+  readonly #selection: Selection
   readonly #call: Call
   readonly #report: RestoreReport
   // Paths of files with several names, as far as these are to be links to one that is written.
@@ -50,6 +53,7 @@ class ArchiveWriter {
     this.#store = store
     this.#snapshot = snapshot
     this.#format = format
+    this.#selection = selectionOf(snapshot, options)
     this.#call = call
     this.#report = new RestoreReport(options, format)
   }
@@ -59,15 +63,17 @@ class ArchiveWriter {
     return { failed, failedCount, leftOut, totals, duration: elapsed }
   }
 
-  async *bytes(path: string): AsyncGenerator<Bytes> {
+  async *bytes(): AsyncGenerator<Bytes> {
     const report = this.#report
+    const { path, patterns } = this.#selection
     const { files, directories, others, bytes } = await this.#snapshot.totalsOf(path)
-    report.total = { entries: files + directories + others, bytes }
+    // With patterns, only going through it can tell.
+    if (patterns === undefined) report.total = { entries: files + directories + others, bytes }
     const told = (read: number): void => {
       report.read += read
     }
     const blocks = new Blocks()
-    for await (const step of withContent(this.#store, this.#wanted(path), told, this.#call)) {
+    for await (const step of withContent(this.#store, this.#wanted(), told, this.#call)) {
       this.#call.signal.throwIfAborted()
       yield* blocks.add(this.#said(step))
     }
@@ -78,9 +84,8 @@ class ArchiveWriter {
   }
 
   /** What is to be in the archive, in path order. */
-  async *#wanted(path: string): AsyncGenerator<Wanted> {
-    const selection = { path, strip: 0, patterns: undefined }
-    for await (const item of targetsOf(this.#snapshot, selection, this.#format.capabilities.names)) {
+  async *#wanted(): AsyncGenerator<Wanted> {
+    for await (const item of targetsOf(this.#snapshot, this.#selection, this.#format.capabilities.names)) {
       if ('error' in item) yield item
       else if (item.stat.type === 'file' && item.content.form === 'none')
         yield { path: item.path, error: neverStored(item) }

@@ -1,17 +1,17 @@
 import type { Overwrite, PlannedDeletions, RestoreOptions, RestoreResult } from '../api.js'
 import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
-import { placeOf, type StoredSnapshot } from '../snapshot/index.js'
+import type { StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { entriesOf } from './current.js'
 import { type Deletions, planDeletions } from './deletions.js'
 import { type Refused, type Target, targetsOf } from './entries.js'
 import { Overwriting } from './overwrite.js'
-import { restorePatterns } from './patterns.js'
 import { cannotReadBack, readBack } from './read-back.js'
 import { RestoreReport } from './report.js'
 import { Restoring } from './restoring.js'
 import { isFolder, type Selection } from './selected.js'
+import { selectionOf } from './selection.js'
 import { writerFor } from './writers.js'
 
 /** Restores a snapshot, or a part of it. Every chunk is verified before it is written. */
@@ -172,20 +172,7 @@ class Run {
   }
 
   #selection(): Selection {
-    const { path = '', stripComponents = 0, patterns = [] } = this.#options
-    return {
-      path,
-      strip: stripComponents,
-      patterns: patterns.length === 0 ? undefined : restorePatterns(patterns, this.#rootOf(path)),
-    }
-  }
-
-  /** Where a path was when the backup was made; undefined for a folder of several sources. */
-  #rootOf(path: string): string | undefined {
-    const found = placeOf(this.#snapshot.places, path)
-    if (found?.place === undefined) return undefined
-    const { root } = found.place.source
-    return found.inside === '' ? root : `${root.replace(/\/$/, '')}/${found.inside}`
+    return selectionOf(this.#snapshot, this.#options)
   }
 
   /** How much there is to do; undefined where only going through it can tell. */

@@ -226,6 +226,7 @@ describe('an archive', () => {
       readTar((await archived(store, options)).bytes).map(({ name }) => text(Uint8Array.from(Buffer.from(name, 'hex'))))
     expect(await names({ path: 'a' })).toEqual(['.', 'file', 'link'])
     expect(await names({ path: 'a/file' })).toEqual(['.', 'file'])
+    expect(await names({ path: 'a', patterns: ['link'] })).toEqual(['.', 'file'])
     expect(await outcome(archived(store, { path: 'nothing' }))).toBe('KLOSET_PATH_NOT_FOUND')
   })
 
