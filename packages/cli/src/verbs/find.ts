@@ -6,7 +6,7 @@ import { collect, outputOptions, type SelectFlags, selectionOf, selectOptions, s
 import { counted, parseBytes } from '../render/bytes.js'
 import { entryAlign, entryCells, modeText, sizeText } from '../render/entries.js'
 import { messageOf } from '../render/errors.js'
-import { entryJson } from '../render/json.js'
+import { entryJson, failedJson } from '../render/json.js'
 import { harmless, shown } from '../render/names.js'
 import { Columns } from '../render/table.js'
 import { dateOf, localTime, parseTime } from '../render/times.js'
@@ -93,9 +93,11 @@ the snapshots are damaged, 10 no such store, 12 wrong passphrase.`,
         signal,
         onLost({ snapshot, path, error }) {
           damaged++
-          output.warn(
-            `not all of ${snapshot.id.slice(0, 8)} can be searched, up to ${shown(path)}: ${messageOf(error)}`,
-          )
+          const id = snapshot.id.slice(0, 8)
+          const what =
+            path === '' ? `${id} cannot be searched` : `not all of ${id} can be searched, up to ${shown(path)}`
+          output.warn(`${what}: ${messageOf(error)}`)
+          void output.emit({ ...failedJson({ path, error }), snapshot: snapshot.id })
         },
       }
       if (flags.versions) await tellVersions(store.versions(options), session)
