@@ -117,12 +117,10 @@ async function storeOf(specs: Specs): Promise<Store> {
   return reopen(place)
 }
 
-const samples = fc.sample(fc.tuple(anyName, anySpec), {
-  numRuns: 150,
-  seed: Number(process.env.KLOSET_SEED ?? Date.now() % 1e9),
-})
+const seed = Number(process.env.KLOSET_SEED ?? Date.now() % 1e9)
+const samples = fc.sample(fc.tuple(anyName, anySpec), { numRuns: 150, seed })
 
-describe('an archive of anything', () => {
+describe(`an archive of anything, KLOSET_SEED=${seed}`, () => {
   const tree = treeOf(samples)
 
   it('as tar says all of it, read by Python', python, async () => {
