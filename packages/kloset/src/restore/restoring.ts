@@ -63,7 +63,7 @@ export class Restoring {
       else if (blocked !== undefined && isBelow(item.path, blocked)) report.fail(item.path, belowKept(item, blocked))
       else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
       else if (report.takes(item.stat)) {
-        const there = await this.#current?.at(item.path)
+        const there = this.#current && (await this.#current.at(item.path))
         const verdict = this.#parts.overwriting?.verdict(there, item.stat) ?? 'write'
         if (verdict === 'keep' && item.stat.type === 'directory') blocked = item.path
         await this.#take({ target: item, there, verdict })
