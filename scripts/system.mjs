@@ -7,7 +7,7 @@ import { runQuietly } from './run.mjs'
 
 /** What tests need, by what it is for: programs and the Debian packages they are in. */
 export const wanted = [
-  { what: 'files and repositories', programs: { git: 'git', tar: 'tar' } },
+  { what: 'files, patches and repositories', programs: { git: 'git', patch: 'patch', tar: 'tar' } },
   { what: 'attributes and access control lists', programs: { setfattr: 'attr', setfacl: 'acl' } },
   { what: 'imports from restic', programs: { restic: 'restic' } },
   {
