@@ -15,7 +15,12 @@ export interface SourceConformanceOptions {
   /** The worker's part of it, where there is one: it is held to the plain methods. */
   readonly side?: (source: Source) => Promise<WorkerSide>
   /** What must be there, by default everything: declaring less does not make it pass. */
-  readonly expect?: { readonly folders?: boolean; readonly random?: boolean; readonly ranges?: boolean }
+  readonly expect?: {
+    readonly folders?: boolean
+    readonly random?: boolean
+    readonly ranges?: boolean
+    readonly inspects?: boolean
+  }
 }
 
 /** The cases that every {@link Source} passes. Cases that need what is not expected are listed as skipped. */
@@ -24,6 +29,7 @@ export function sourceConformance({ open, side, expect = {} }: SourceConformance
     folders: true,
     random: true,
     ranges: true,
+    inspects: true,
     ...expect,
     side: side !== undefined,
   }

@@ -1,8 +1,8 @@
-import type { Entry, Filter } from '../../connector/contract.js'
+import type { Entry, Filter, Inspector } from '../../connector/contract.js'
 import { checkPath, comparePaths } from '../../connector/paths.js'
-import { check, checkAborts, checkEqual } from '../assert.js'
+import { check, checkAborts, checkBytes, checkEqual } from '../assert.js'
 import type { Check } from '../case.js'
-import { calm, entriesOf, entryOf, isWithin, type Subject } from './subject.js'
+import { bytesOf, calm, entriesOf, entryOf, isWithin, type Subject } from './subject.js'
 
 /** What a scan yields, from wherever it starts. */
 export const scanChecks: readonly Check<Subject>[] = [
@@ -78,6 +78,57 @@ export const scanChecks: readonly Check<Subject>[] = [
     },
   },
   {
+    name: 'asks the inspector about each entry, and keeps out of what is taken alone',
+    needs: 'inspects',
+    async run({ source }) {
+      check(source.capabilities.inspects === true, 'the source says that it inspects')
+      const entries = await entriesOf(source)
+      for (const folder of nestedFolders(entries)) {
+        for (const answer of [false, 'alone'] as const) {
+          const inspector = inspectorThat((entry) => (entry.path === folder ? answer : true))
+          const found = await entriesOf(source, '', { takes: () => true, inspector })
+          const expected = entries.filter(
+            ({ path }) => !isWithin(path, folder) || (answer === 'alone' && path === folder),
+          )
+          check(sameEntries(found, expected), `${folder}, of which the inspector says ${answer}, is treated so`)
+        }
+      }
+    },
+  },
+  {
+    name: 'shows the inspector what it wants to see of a folder, before it asks about what is in it',
+    needs: 'inspects',
+    async run({ source }) {
+      const files = (await entriesOf(source)).filter(({ type, size = 0 }) => type === 'file' && size > 0)
+      const shownTo = new Map<string, Uint8Array | undefined>()
+      const asked = new Set<string>()
+      const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
+      const inspector: Inspector = {
+        takes: () => true,
+        wants: (_, names) => names.map((name) => ({ name, length: 4 })),
+        show(directory, name, beginning) {
+          const path = directory === '' ? name : `${directory}/${name}`
+          check(!asked.has(path), `${path} is shown before it is asked about`)
+          shownTo.set(path, beginning)
+        },
+      }
+      const filter: Filter = { takes: (path) => asked.add(path) !== undefined, inspector }
+      for (const { path, type } of await entriesOf(source, '', filter)) {
+        if (path === '') continue
+        check(shownTo.has(path), `${nameOf(path)} is among the names in its folder`)
+        if (type !== 'file') checkEqual(shownTo.get(path), undefined, `what is shown of ${path}, which is a ${type}`)
+      }
+      for (const file of files.slice(0, 20)) {
+        const length = Math.min(4, file.size ?? 4)
+        checkBytes(
+          shownTo.get(file.path)!,
+          (await bytesOf(source, file)).subarray(0, length),
+          `the beginning of ${file.path}`,
+        )
+      }
+    },
+  },
+  {
     name: 'scans nothing that the filter does not take',
     async run({ source }) {
       const found = await entriesOf(source, '', { takes: () => false })
@@ -110,6 +161,10 @@ export function sameEntries(one: readonly Entry[], other: readonly Entry[]): boo
 }
 
 const types = new Set(['file', 'directory', 'symlink', 'fifo', 'socket', 'block', 'character'])
+
+function inspectorThat(takes: Inspector['takes']): Inspector {
+  return { takes, wants: () => [], show: () => undefined }
+}
 
 function inOrder(entries: readonly Entry[]): Entry[] {
   return [...entries].sort((a, b) => comparePaths(a.path, b.path))
