@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { type Command, Option } from 'commander'
-import type { FilterRules, PatternRule, TagRule } from 'kloset'
-import { pathFromBytes, pathToBytes } from 'kloset/connector'
+import type { Command } from 'commander'
+import type { FilterRules, TagRule } from 'kloset'
+import { pathFromBytes } from 'kloset/connector'
 import { Failure, UsageError } from './exit.js'
 import { collect } from './options.js'
+import { contentOf, type Given, orderedOptions, rulesOf } from './patterns.js'
 import { parseBytes } from './render/bytes.js'
-import { messageOf } from './render/errors.js'
 import { shown } from './render/names.js'
 
 /** The options that say what to leave out, as commander gives them. */
@@ -23,21 +22,9 @@ export interface FilterFlags {
   readonly oneFileSystem?: boolean
 }
 
-/** A value, and how many of its kind were given before it: between options their order matters. */
-interface Given {
-  readonly option: string
-  readonly value: string
-  readonly order: number
-}
-
 /** Adds the options that say what to leave out. */
 export function filterOptions(command: Command): Command {
-  let order = 0
-  const ordered = (name: string, argument: string, describe: string): Option =>
-    new Option(`--${name} <${argument}>`, describe).argParser((value, before: readonly Given[] | undefined) => [
-      ...(before ?? []),
-      { option: `--${name}`, value, order: order++ },
-    ])
+  const ordered = orderedOptions()
   return command
     .optionsGroup('What to leave out:')
     .addOption(
@@ -77,11 +64,9 @@ are mounted. What is named on the command line or in a list is never left out.`
  * What the options say, as the rules of a backup.
  * @throws UsageError for an empty pattern; Failure where a file cannot be read
  */
-export async function rulesOf(flags: FilterFlags): Promise<FilterRules> {
+export async function filterRulesOf(flags: FilterFlags): Promise<FilterRules> {
   const { exclude = [], iexclude = [], include = [], excludeFile = [], iexcludeFile = [] } = flags
-  const given = [exclude, iexclude, include, excludeFile, iexcludeFile].flat().sort((a, b) => a.order - b.order)
-  const patterns: PatternRule[] = []
-  for (const each of given) patterns.push(...(await patternsOf(each)))
+  const patterns = await rulesOf([exclude, iexclude, include, excludeFile, iexcludeFile].flat())
   const { ignoreFile = ['.klosetignore'], excludeCaches, excludeIfPresent, excludeLargerThan, oneFileSystem } = flags
   return {
     ...(patterns.length > 0 && { patterns }),
@@ -126,23 +111,6 @@ export async function listedPaths(
   return paths
 }
 
-async function patternsOf({ option, value }: Given): Promise<PatternRule[]> {
-  if (value === '') throw new UsageError(`${option} is given nothing`, 'Give a pattern, or leave it out.')
-  const ignoreCase = option.startsWith('--i') && option !== '--include'
-  const more = ignoreCase ? { ignoreCase } : {}
-  switch (option) {
-    case '--include':
-      return [{ pattern: `!${value}`, from: option }]
-    case '--exclude-file':
-    case '--iexclude-file': {
-      const { patternLines } = await import('kloset')
-      return patternLines(await contentOf(value), { from: value, ...more })
-    }
-    default:
-      return [{ pattern: value, from: option, ...more }]
-  }
-}
-
 function nameOf(name: string): string {
   if (name === '' || name.includes('/'))
     throw new UsageError(
@@ -156,14 +124,6 @@ function tagOf(text: string): TagRule {
   const colon = text.indexOf(':')
   if (colon < 0) return { name: nameOf(text) }
   return { name: nameOf(text.slice(0, colon)), header: text.slice(colon + 1) }
-}
-
-async function contentOf(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(Buffer.from(pathToBytes(file)))
-  } catch (error) {
-    throw new Failure(`cannot read ${shown(file)}: ${messageOf(error)}`, 'Check the path.', error)
-  }
 }
 
 async function allOfStdin(): Promise<Uint8Array> {

@@ -16,21 +16,26 @@ export interface PatternFlags {
   readonly excludeFile?: readonly Given[]
 }
 
-/** A value, and how many of its kind were given before it: between options their order matters. */
-interface Given {
+/** A value of one of several options, and how many of them were given before it: between them the order matters. */
+export interface Given {
   readonly option: string
   readonly value: string
   readonly order: number
 }
 
-/** Adds the options that say which entries are taken. */
-export function patternOptions(command: Command): Command {
+/** Makes options of which {@link rulesOf} knows the order. */
+export function orderedOptions(): (name: string, argument: string, describe: string) => Option {
   let order = 0
-  const ordered = (name: string, argument: string, describe: string): Option =>
+  return (name, argument, describe) =>
     new Option(`--${name} <${argument}>`, describe).argParser((value, before: readonly Given[] | undefined) => [
       ...(before ?? []),
       { option: `--${name}`, value, order: order++ },
     ])
+}
+
+/** Adds the options that say which entries are taken. */
+export function patternOptions(command: Command): Command {
+  const ordered = orderedOptions()
   return command
     .optionsGroup('Which entries (all are repeatable, and the last that matches decides):')
     .addOption(ordered('include', 'pattern', 'take what matches, as in a .gitignore; given first: nothing else'))
@@ -43,44 +48,55 @@ export function patternOptions(command: Command): Command {
 
 /**
  * What the options say, in their order; undefined where none is given.
- * @throws UsageError for an empty pattern; Failure where a file cannot be read
+ * @throws UsageError for an empty pattern, and files without any; Failure where a file cannot be read
  */
 export async function patternsOf(flags: PatternFlags): Promise<readonly PatternRule[] | undefined> {
   const { include = [], exclude = [], iinclude = [], iexclude = [], includeFile = [], excludeFile = [] } = flags
   const given = [include, exclude, iinclude, iexclude, includeFile, excludeFile].flat()
   if (given.length === 0) return undefined
-  const patterns: PatternRule[] = []
-  for (const each of given.sort((a, b) => a.order - b.order)) patterns.push(...(await rulesOf(each)))
-  return patterns
+  const rules = await rulesOf(given)
+  if (rules.length === 0) throw new UsageError('there are no patterns in the given files', 'Leave them out.')
+  return rules
 }
 
-async function rulesOf({ option, value }: Given): Promise<readonly PatternRule[]> {
+/** What ordered options say, as rules. @throws UsageError for an empty pattern; Failure where a file cannot be read */
+export async function rulesOf(given: readonly Given[]): Promise<PatternRule[]> {
+  const rules: PatternRule[] = []
+  for (const each of given.toSorted((a, b) => a.order - b.order)) rules.push(...(await rulesOfOne(each)))
+  return rules
+}
+
+async function rulesOfOne({ option, value }: Given): Promise<readonly PatternRule[]> {
   if (value === '') throw new UsageError(`${option} is given nothing`, 'Give a pattern, or leave it out.')
+  const more = /^--i(?:include|exclude)/.test(option) ? { ignoreCase: true } : {}
   switch (option) {
     case '--include':
     case '--iinclude':
-      return [{ pattern: `!${value}`, from: option, ignoreCase: option === '--iinclude' }]
+      return [{ pattern: `!${value}`, from: option, ...more }]
     case '--include-file':
-      return (await rulesIn(value)).map(({ pattern, ...rule }) => ({
-        ...rule,
-        pattern: pattern.startsWith('!') ? pattern.slice(1) : `!${pattern}`,
-      }))
+      return (await rulesIn(value)).map((rule) => ({ ...rule, pattern: negated(rule.pattern) }))
     case '--exclude-file':
-      return rulesIn(value)
+    case '--iexclude-file':
+      return (await rulesIn(value)).map((rule) => ({ ...rule, ...more }))
     default:
-      return [{ pattern: value, from: option, ignoreCase: option === '--iexclude' }]
+      return [{ pattern: value, from: option, ...more }]
   }
+}
+
+function negated(pattern: string): string {
+  return pattern.startsWith('!') ? pattern.slice(1) : `!${pattern}`
 }
 
 async function rulesIn(file: string): Promise<readonly PatternRule[]> {
   const { patternLines } = await import('kloset')
-  let lines: Uint8Array
+  return patternLines(await contentOf(file), { from: file })
+}
+
+/** A file that an option names. @throws Failure where it cannot be read */
+export async function contentOf(file: string): Promise<Uint8Array> {
   try {
-    lines = await readFile(Buffer.from(pathToBytes(file)))
+    return await readFile(Buffer.from(pathToBytes(file)))
   } catch (error) {
     throw new Failure(`cannot read ${shown(file)}: ${messageOf(error)}`, 'Check the path.', error)
   }
-  const rules = patternLines(lines, { from: file })
-  if (rules.length === 0) throw new UsageError(`there are no patterns in ${shown(file)}`, 'Leave it out.')
-  return rules
 }

@@ -254,14 +254,15 @@ describe('output', () => {
   })
 
   test('takes no handle that another output did not give', () => {
+    const other = '.kloset-0123456789ab-z1-01234567-'
     const folder = place()
     writeFileSync(join(folder, 'victim'), 'untouched')
     const side = sideOf(folder)
-    for (const handle of ['victim', '../victim', '.kloset-', '.kloset-0123456789abcdef-0/../victim', '', '.'])
+    for (const handle of ['victim', '../victim', '.kloset-', `${other}0/../victim`, '', '.'])
       expect(() => side.create(aFile('file'), handle)).toThrow(/not the handle/)
-    expect(() => side.create(aFile('file'), '.kloset-0123456789abcdef-0')).toThrow(/does not exist/)
-    symlinkSync('victim', join(folder, '.kloset-0123456789abcdef-1'))
-    expect(() => side.create(aFile('file'), '.kloset-0123456789abcdef-1')).toThrow(/link/)
+    expect(() => side.create(aFile('file'), `${other}0`)).toThrow(/does not exist/)
+    symlinkSync('victim', join(folder, `${other}1`))
+    expect(() => side.create(aFile('file'), `${other}1`)).toThrow(/link/)
     expect(readFileSync(join(folder, 'victim'), 'utf8')).toBe('untouched')
   })
 
@@ -458,7 +459,7 @@ function buildTree(folder: string): void {
     ['a/closed/run', '#!/bin/sh\n', 0o4755],
     ['new\nline', 'x'.repeat(100_000), 0o444],
     ['ünï😀', 'name', 0o600],
-    ['.kloset-0123456789abcdef-0', 'not a leftover', 0o644],
+    [`${other}0`, 'not a leftover', 0o644],
   ] as const) {
     writeFileSync(join(folder, path), content)
     if (isRoot && path === 'a/file') chownSync(join(folder, path), 1000, 2000)

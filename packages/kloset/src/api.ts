@@ -240,7 +240,7 @@ export interface BackupResult {
   /** How many entries the filter left out; of a directory, what is below it is not counted. */
   readonly excluded: number
   readonly totals: Totals
-  /** Files by what became of them, and directories and others by whether they are new to the parent. */
+  /** Files by what became of them. */
   readonly changes: { readonly new: number; readonly changed: number; readonly unchanged: number }
   /** What the store gained. */
   readonly added: {

@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
 import { exit, UsageError } from '../exit.js'
-import { type FilterFlags, filterOptions, listedPaths, patternHelp, rulesOf } from '../filters.js'
+import { type FilterFlags, filterOptions, filterRulesOf, listedPaths, patternHelp } from '../filters.js'
 import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
 import { collect, collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
@@ -146,7 +146,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
       throw new UsageError('what is to be saved?', 'Name a folder, or give a list: kloset backup --files-from FILE')
     if (flags.as && listed.length > 0) throw new UsageError('--as and a list exclude each other', 'Give one of them.')
     // A stream is named on the command line, and what is named is not left out.
-    const filter = stream ? {} : await rulesOf(flags)
+    const filter = stream ? {} : await filterRulesOf(flags)
     const sources = stream ? [] : args.map(absolute)
     const roots = rootsOf(flags.as, sources)
     const twice = sources.find((source, index) => sources.indexOf(source) !== index)

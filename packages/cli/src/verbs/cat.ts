@@ -23,7 +23,8 @@ export const cat: Verb = {
       `
 ID is the start of a snapshot's id, what it is called, \`latest\`, or \`latest~2\`
 for the second before, each among the snapshots that the options select. PATH is
-relative to the snapshot, or absolute as it was when the backup was made. What is written was verified against its id.
+relative to the snapshot, or absolute as it was when the backup was made. What is
+written was verified against its id.
 
 Examples:
   kloset at /var/backups cat latest:hosts

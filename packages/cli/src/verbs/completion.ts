@@ -24,9 +24,9 @@ export const completion: Verb = {
       'after',
       `
 Examples:
+  kloset completion fish > ~/.config/fish/completions/kloset.fish
   source <(kloset completion bash)             in ~/.bashrc
   source <(kloset completion zsh)              in ~/.zshrc, after compinit
-  kloset completion fish > ~/.config/fish/completions/kloset.fish
   kloset completion words -- at @nas re        what the scripts ask
 
 Exit codes: 0 done, 2 usage.`,

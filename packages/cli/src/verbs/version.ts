@@ -14,7 +14,9 @@ export const version: Verb = {
 Examples:
   kloset version            kloset ${KLOSET_VERSION}
   kloset version -v         with the versions of Node.js and the platform
-  kloset version --json     {"type":"version","kloset":"${KLOSET_VERSION}",…}`,
+  kloset version --json     {"type":"version","kloset":"${KLOSET_VERSION}",…}
+
+Exit codes: 0 done.`,
     )
   },
 

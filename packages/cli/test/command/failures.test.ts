@@ -30,14 +30,14 @@ describe('the command line', () => {
     [['bakup'], 'Did you mean backup?', 'kloset help'],
     [['help', 'nothing'], "unknown command 'nothing'", 'kloset help'],
     [['at', '/x', 'backup', '--tga', 'a', '/etc'], 'Did you mean --tag?', 'kloset help backup'],
-    [['at', '/x', 'backup'], "missing required argument 'SOURCE'", 'kloset help backup'],
+    [['at', '/x', 'backup'], 'what is to be saved?', '--files-from'],
     [['at', '/x', 'restore', 'latest'], "'--to <dir>' not specified", 'kloset help restore'],
     [
       ['at', '/x', 'restore', '--to', 'y', '--overwrite', 'maybe', 'latest'],
       'Allowed choices are always, if-changed',
       'kloset help',
     ],
-    [['at', '/x', 'ls', 'newest'], "'newest' does not name a snapshot", 'latest~2'],
+    [['at', '/x', 'ls', './newest'], "'./newest' does not name a snapshot", 'latest~2'],
     [['at', '/x', 'cat', 'latest'], "'latest' does not name a file", 'latest:etc/hosts'],
     [['at', '/x', 'check', '--sample', '200%'], 'up to 100 %', 'kloset help check'],
     [['at', '/x', 'check', '--sample', '5%', '--read-data'], 'exclude each other', ''],
@@ -66,6 +66,7 @@ describe('the command line', () => {
       const help = kloset(['help', verb])
       expect(help).toMatchObject({ code: 0, stderr: '' })
       expect(help.stdout).toContain('Examples:\n  kloset ')
+      expect(help.stdout).toContain('Exit codes: 0 ')
       expect(kloset(['at', '/x', verb, '--help'])).toMatchObject({ code: 0, stdout: help.stdout })
     }
   })

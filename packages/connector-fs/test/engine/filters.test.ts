@@ -226,7 +226,7 @@ describe('a list', () => {
       other: '',
     })
     const [source] = await fsListSources(
-      ['a/b/d.o', 'a/e.o', './dir/', 'dir/y.o', '../' + root.split('/').at(-1) + '/other'],
+      ['a/b/d.o', 'a/e.o', './dir/', 'dir/y.o', `../${root.split('/').at(-1)}/other`],
       root,
     )
     const { paths, excluded, snapshot } = await backUp(source!, { patterns: ['*.o', 'a/', 'other'] })

@@ -97,12 +97,13 @@ function add(
   const { files, slots, report } = options
   const slot: Slot = { key: view.key, stat: view.stat, content: undefined }
   if (view.values !== undefined) files.addXattrs(slot, view.values)
+  const before = parent !== undefined && !parent.done && compareBytes(parent.key, view.key) === 0 ? parent : undefined
   if (view.stat[0] !== fileType || hasError(view.stat)) {
+    if (report.wantsEntries && !hasError(view.stat)) tell(report, view, changeOf(before, view))
     slot.content = noContent
     slots.add(slot)
     return
   }
-  const before = parent !== undefined && !parent.done && compareBytes(parent.key, view.key) === 0 ? parent : undefined
   const change =
     before === undefined
       ? 'new'
@@ -110,10 +111,7 @@ function add(
         ? 'unchanged'
         : 'changed'
   report[change]++
-  if (report.wantsEntries) {
-    const told = entryOf(view)
-    report.event({ type: change, path: told.path, entry: told })
-  }
+  if (report.wantsEntries) tell(report, view, change)
   if (change === 'unchanged') {
     slot.content = before!.content
     report.files++
@@ -123,6 +121,19 @@ function add(
   const wait = files.add(slot, view, entry)
   slots.add(slot)
   return wait
+}
+
+type Change = 'new' | 'changed' | 'unchanged'
+
+/** Of what has no content all counts. */
+function changeOf(before: TreeCursor | undefined, view: EntryView): Change {
+  if (before === undefined) return 'new'
+  return compareBytes(before.stat, view.stat) === 0 ? 'unchanged' : 'changed'
+}
+
+function tell(report: BackupReport, view: EntryView, type: Change): void {
+  const entry = entryOf(view)
+  report.event({ type, path: entry.path, entry })
 }
 
 const fileType = 0
