@@ -28,25 +28,34 @@ export interface Refused {
  * what could lead out of the target is refused, and so is what lies below something that is not a directory, and what the destination
  * has no name of its own for.
  */
-export async function* targetsOf(
+export async function* targetsOf(...what: Parameters<typeof targetBatches>): AsyncGenerator<Target | Refused> {
+  for await (const batch of targetBatches(...what)) yield* batch
+}
+
+/** As {@link targetsOf}, many at a time: for whoever counts the microseconds of each. A batch is gone through before the next is asked for. */
+export async function* targetBatches(
   snapshot: StoredSnapshot,
   selection: Selection,
   names: Destination['capabilities']['names'],
-): AsyncGenerator<Target | Refused> {
+): AsyncGenerator<Iterable<Target | Refused>> {
   const parents = new Parents(names)
-  if (!(await isFolder(snapshot, selection.path))) yield* parents.missing('')
+  if (!(await isFolder(snapshot, selection.path))) yield parents.missing('')
   for await (const { lost, found } of selected(snapshot, selection)) {
-    if (lost !== undefined) yield lost
-    for (const each of found) {
-      try {
-        if ('error' in each) throw each.error
-        yield* parents.missing(each.relative)
-        const target = targetOf(each)
-        parents.enter(target)
-        yield target
-      } catch (error) {
-        yield { path: each.path, error }
-      }
+    if (lost !== undefined) yield [lost]
+    yield targetsIn(found, parents)
+  }
+}
+
+function* targetsIn(found: Iterable<Found | Refused>, parents: Parents): Generator<Target | Refused> {
+  for (const each of found) {
+    try {
+      if ('error' in each) throw each.error
+      yield* parents.missing(each.relative)
+      const target = targetOf(each)
+      parents.enter(target)
+      yield target
+    } catch (error) {
+      yield { path: each.path, error }
     }
   }
 }

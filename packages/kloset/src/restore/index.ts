@@ -5,7 +5,7 @@ import type { StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { entriesOf } from './current.js'
 import { type Deletions, planDeletions } from './deletions.js'
-import { type Refused, type Target, targetsOf } from './entries.js'
+import { type Refused, type Target, targetBatches, targetsOf } from './entries.js'
 import { Overwriting } from './overwrite.js'
 import { cannotReadBack, readBack } from './read-back.js'
 import { RestoreReport } from './report.js'
@@ -128,7 +128,7 @@ class Run {
       call: this.#call,
     })
     try {
-      await restoring.write(this.#targets())
+      await restoring.write(targetBatches(this.#snapshot, this.#selection(), this.#destination.capabilities.names))
       if (this.#report.failedCount === 0 && deletions !== undefined) {
         await this.#delete(deletions)
         await restoring.fillPlaces()

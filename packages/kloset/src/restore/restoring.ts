@@ -38,6 +38,8 @@ export class Restoring {
   readonly #links: HardLinks
   readonly #current: Current | undefined
   #comparer: Comparer | undefined
+  // Something that is kept and is not a directory, so that nothing can be below it.
+  #blocked: string | undefined
   // Entries that wait until the files among them are compared.
   #waiting: Met[] = []
   // What takes the place of directories that are deleted first.
@@ -51,26 +53,35 @@ export class Restoring {
   }
 
   /** Writes all but what has to wait for something else. */
-  async write(items: AsyncIterable<Target | Refused>): Promise<void> {
+  async write(batches: AsyncIterable<Iterable<Target | Refused>>): Promise<void> {
     const { report, call } = this.#parts
-    let blocked: string | undefined
     let count = 0
-    for await (const item of items) {
-      // Planning is faster than writing, and all on this thread: what is planned already must not wait for the rest.
-      if (++count % turnEvery === 0) await nextTurn()
-      call.signal.throwIfAborted()
-      if ('error' in item) report.fail(item.path, item.error)
-      else if (blocked !== undefined && isBelow(item.path, blocked)) report.fail(item.path, belowKept(item, blocked))
-      else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(item.path, neverStored(item))
-      else if (report.takes(item.stat)) {
-        const there = this.#current && (await this.#current.at(item.path))
-        const verdict = this.#parts.overwriting?.verdict(there, item.stat) ?? 'write'
-        if (verdict === 'keep' && item.stat.type === 'directory') blocked = item.path
-        await this.#take({ target: item, there, verdict })
+    for await (const batch of batches) {
+      for (const item of batch) {
+        // Planning is faster than writing, and all on this thread: what is planned already must not wait for the rest.
+        if (++count % turnEvery === 0) await nextTurn()
+        call.signal.throwIfAborted()
+        const { path } = item
+        if ('error' in item) report.fail(path, item.error)
+        else if (this.#blocked !== undefined && isBelow(path, this.#blocked))
+          report.fail(path, belowKept(item, this.#blocked))
+        else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(path, neverStored(item))
+        else if (report.takes(item.stat)) {
+          const wait = this.#current === undefined ? this.#write(item) : this.#meet(item, this.#current)
+          if (wait !== undefined) await wait
+        }
       }
     }
     await this.#compare()
     await this.#parts.writer.flush()
+  }
+
+  /** Decides about an entry by what is under its path. */
+  async #meet(target: Target, current: Current): Promise<void> {
+    const there = await current.at(target.path)
+    const verdict = this.#parts.overwriting!.verdict(there, target.stat)
+    if (verdict === 'keep' && target.stat.type === 'directory') this.#blocked = target.path
+    await this.#take({ target, there, verdict })
   }
 
   /** Writes what takes the place of directories, which were deleted meanwhile. */
@@ -89,7 +100,7 @@ export class Restoring {
     const { writer, destination, dryRun, call } = this.#parts
     await this.#links.make(
       async (path, to) => (dryRun ? undefined : destination.link!(path, to, call)),
-      (target) => writer.add(target),
+      async (target) => writer.add(target),
     )
     await writer.finish()
   }
@@ -152,8 +163,8 @@ export class Restoring {
     }
   }
 
-  async #write(target: Target): Promise<void> {
-    if (!this.#links.takes(target)) await this.#parts.writer.add(target)
+  #write(target: Target): void | Promise<void> {
+    return this.#links.takes(target) ? undefined : this.#parts.writer.add(target)
   }
 
   /** Gives a file whose content is right its mode, owner and times. */

@@ -7,7 +7,7 @@ import type { JobSet } from '../runtime/pool.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import type { OpenedStore } from '../store/opened.js'
 import { PackRanges, type ReadFrames } from '../store/reads.js'
-import { extents, type PlacedExtent } from '../tree/index.js'
+import { type Extent, extents, type PlacedExtent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { BeginReply, LeftOutReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
 import type { RestoreReport } from './report.js'
@@ -82,19 +82,39 @@ export class WorkerRestore {
     return new WorkerRestore(store, await store.startJobs('restore', init), report, call, fallback)
   }
 
-  /** Takes the next entry, in path order. */
-  async add(target: Target): Promise<void> {
-    const { stat, content, values } = target
+  /** Takes the next entry, in path order; waits only where it has to. */
+  add(target: Target): void | Promise<void> {
+    const { values } = target
     // What is gathered holds them in memory.
     this.#values += values?.length ?? 0
-    if (this.#values > mostValues) await this.#run()
+    return this.#values > mostValues ? this.#run().then(() => this.#add(target)) : this.#add(target)
+  }
+
+  #add(target: Target): void | Promise<void> {
+    const { stat, content } = target
     if (stat.type === 'directory') this.#keepDirectory(target)
     if (content.form === 'none' || (content.form === 'extents' && content.extents.length === 0)) {
       this.#made.push(target)
-      if (this.#made.length >= windowFiles * this.#share) await this.#run()
-      return
+      return this.#made.length >= windowFiles * this.#share ? this.#run() : undefined
     }
-    await this.#addFile(target)
+    const window = this.#window
+    if (content.form !== 'extents' || window === undefined) return this.#addFile(target)
+    const file: FileState = { target, handle: undefined, failed: false }
+    try {
+      addInline(window, file, content.extents)
+    } catch {
+      // What went wrong is found out, and perhaps helped, with more time. The pieces of this one are left out.
+      file.failed = true
+      return this.#addFile(target)
+    }
+    return this.#added(window, file)
+  }
+
+  /** All of a file is planned. */
+  #added(window: Window, file: FileState): void | Promise<void> {
+    window.complete.add(file)
+    const full = window.bytes >= windowBytes * this.#share || window.files.length >= windowFiles * this.#share
+    return full ? this.#run() : undefined
   }
 
   /** Resolves when everything added is written. */
@@ -159,8 +179,7 @@ export class WorkerRestore {
       if (file.failed) return
       window = open()
     }
-    window.complete.add(file)
-    if (window.bytes >= windowBytes * this.#share || window.files.length >= windowFiles * this.#share) await this.#run()
+    await this.#added(window, file)
   }
 
   async *#extents({ content }: Target): AsyncGenerator<PlacedExtent> {
@@ -373,6 +392,16 @@ export class WorkerRestore {
 
 function recordFor({ key, encoded, values }: Target): Bytes {
   return recordOf(key, encoded, values)
+}
+
+/** Plans a file whose few extents stand with it. */
+function addInline(window: Window, file: FileState, extents: readonly Extent[]): void {
+  window.addFile(file)
+  let at = 0
+  for (const { id, length } of extents) {
+    if (id !== undefined) window.addPiece(file, id, length, at)
+    at += length
+  }
 }
 
 /** A request, and what it reads once that was begun. */

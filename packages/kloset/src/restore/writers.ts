@@ -10,7 +10,8 @@ import { withXattrs } from './xattrs.js'
 
 /** What takes entries, in path order. */
 export interface Writer {
-  add(target: Target): Promise<void>
+  /** A promise says: wait for it before adding another. */
+  add(target: Target): void | Promise<void>
   /** Resolves when everything added is written. */
   flush(): Promise<void>
   /** Ends what is left, then gives directories their times. */
@@ -38,9 +39,8 @@ export async function writerFor(
 /** A writer whose targets get the long values of their extended attributes first. */
 function withValues(writer: Writer, whole: (target: Target) => Promise<Target>): Writer {
   return {
-    async add(target) {
-      await writer.add(target.stat.storedXattrs === undefined ? target : await whole(target))
-    },
+    add: (target) =>
+      target.stat.storedXattrs === undefined ? writer.add(target) : whole(target).then((filled) => writer.add(filled)),
     flush: () => writer.flush(),
     finish: () => writer.finish(),
     close: () => writer.close(),
