@@ -73,3 +73,12 @@ describe.skipIf(!there('zsh'))('zsh', () => {
 test('an unknown shell is refused', () => {
   expect(kloset(['completion', 'tcsh'])).toMatchObject({ code: 2, stderr: expect.stringContaining('bash') })
 })
+
+test('--json tells words and scripts as docs/json.md has them', () => {
+  expect(kloset(['completion', 'words', '--json', '--', 'vers'], { env }).json).toEqual([
+    { type: 'word', value: 'version', description: 'show the version' },
+  ])
+  expect(kloset(['completion', 'fish', '--json']).json).toEqual([
+    { type: 'script', shell: 'fish', script: kloset(['completion', 'fish']).stdout },
+  ])
+})
