@@ -459,7 +459,7 @@ function buildTree(folder: string): void {
     ['a/closed/run', '#!/bin/sh\n', 0o4755],
     ['new\nline', 'x'.repeat(100_000), 0o444],
     ['ünï😀', 'name', 0o600],
-    [`${other}0`, 'not a leftover', 0o644],
+    ['.kloset-0123456789abcdef-0', 'not a leftover', 0o644],
   ] as const) {
     writeFileSync(join(folder, path), content)
     if (isRoot && path === 'a/file') chownSync(join(folder, path), 1000, 2000)
