@@ -4,12 +4,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Store } from '../packages/kloset/src/index.js'
 
-/**
- * How many backups each of the processes makes: on a server less than the 125 which eight need for a thousand, unless
- * KLOSET_ROUNDS says otherwise.
- */
+/** How many backups each of the processes makes: less than the 125 which eight need for a thousand, unless KLOSET_ROUNDS says so. */
 export function roundsOn(place: 'disk' | 'server'): number {
-  return Number(process.env.KLOSET_ROUNDS ?? (place === 'disk' ? 125 : 30))
+  return Number(process.env.KLOSET_ROUNDS ?? (place === 'disk' ? 60 : 30))
 }
 
 /** Where a store is, for a process of its own. */
