@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { startProxy, type TcpProxy } from '../proxy.js'
+import { sharedLine, startProxy, type TcpProxy } from '../proxy.js'
 
 let echo: Server
 let proxy: TcpProxy
@@ -111,4 +111,13 @@ test('latency is there once each way, however much is sent; a rate is for each b
   const slow = await say(Buffer.alloc(20_000))
   expect(slow.bytes).toHaveLength(20_000)
   expect(slow.took).toBeGreaterThan(450)
+})
+
+test('connections share a line, and all get through', async () => {
+  proxy.weather = { down: { shared: sharedLine(200_000) } }
+  const bytes = Buffer.alloc(20_000, 'shared')
+  const answers = await Promise.all([say(bytes), say(bytes), say(bytes)])
+  expect(answers.every((answer) => answer.bytes.equals(bytes))).toBe(true)
+  // What a line of its own would have taken each of them is a third of it.
+  expect(Math.max(...answers.map(({ took }) => took))).toBeGreaterThan(200)
 })
