@@ -57,6 +57,8 @@ describe('what is read', () => {
     expect(source.opened.sort()).toEqual(['a/two', 'b/four'])
     expect(result.changes).toEqual({ new: 1, changed: 1, unchanged: 2 })
     expect(events).toEqual(['changed a/two', 'unchanged b/empty', 'new b/four', 'unchanged b/three'])
+    const again = await told(store, scripted({ ...next, c: { type: 'directory' } }), { all: true, dryRun: true })
+    expect(again.events).toEqual(expect.arrayContaining(['unchanged a', 'unchanged link', 'new c']))
     expect(await contents(store)).toEqual(expected(next))
   })
 

@@ -259,20 +259,19 @@ export function expected(specs: Specs): Record<string, string> {
   return files
 }
 
-/** Backs up and keeps the events. */
+/** Backs up and keeps the events of files, and with `all` of folders and links, too. */
 export async function told(
   store: Store,
   from: Source | Source[],
-  options: BackupOptions = {},
+  { all, ...options }: BackupOptions & { all?: true } = {},
 ): Promise<{ result: BackupResult; events: string[] }> {
   const events: string[] = []
   const result = await store.backup(from, {
     ...options,
     entries: true,
     onEvent: (event) => {
-      if (event.type === 'new' || event.type === 'changed' || event.type === 'unchanged' || event.type === 'failed') {
-        events.push(`${event.type} ${event.path}`)
-      }
+      if (event.type === 'failed') events.push(`failed ${event.path}`)
+      else if ('entry' in event && (all || event.entry.type === 'file')) events.push(`${event.type} ${event.path}`)
     },
   })
   return { result, events }
