@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import { KlosetError, type Paced } from 'kloset/connector'
 import { type Address, targetOf } from './address.js'
-import { Connection, type HttpAnswer } from './connection.js'
+import { Connection } from './connection.js'
 import type { Credentials } from './credentials.js'
 import { queryOf } from './encoding.js'
 import { type About, answerError, connectionError, notS3 } from './errors.js'
+import type { HttpAnswer } from './http.js'
 import type { S3Settings } from './options.js'
 import { emptyPayload, type Keys, Signer, sha256, unsignedPayload } from './signing.js'
 import { rootOf, textIn } from './xml.js'
@@ -19,6 +20,8 @@ export interface S3Request {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
   readonly pace?: Paced['pace']
+  /** Whether much is expected in the answer. */
+  readonly large?: boolean
   readonly signal: AbortSignal
   /** Completes "cannot …". */
   readonly doing: string
@@ -107,7 +110,7 @@ export class Client {
   }
 
   async #once(request: S3Request, keys: Keys | undefined, region: string): Promise<HttpAnswer> {
-    const { method, key = '', parameters = {}, body, pace, signal } = request
+    const { method, key = '', parameters = {}, body, pace, large, signal } = request
     const { host, port, hostHeader, path } = targetOf(this.address, region, key)
     const query = queryOf(parameters)
     const headers = { ...request.headers, host: hostHeader, 'x-amz-content-sha256': this.#payload(body) }
@@ -122,6 +125,7 @@ export class Client {
         headers: { ...signed, ...lengthOf(method, body), 'accept-encoding': 'identity', 'user-agent': 'kloset' },
         body,
         pace,
+        ...(large && { large }),
         signal,
       })
       this.#known = true

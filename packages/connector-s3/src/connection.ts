@@ -1,62 +1,27 @@
-import { lookup } from 'node:dns'
 import {
   type AgentOptions,
   type ClientRequest,
   Agent as HttpAgent,
   request as httpRequest,
-  type IncomingHttpHeaders,
   type IncomingMessage,
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import type { LookupFunction, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { onAbort, type Paced } from 'kloset/connector'
-import { largestObject } from './object-names.js'
-
-/** How a {@link Connection} is made. */
-export interface ConnectionOptions {
-  readonly secure: boolean
-  /** Certificates of authorities, PEM, trusted besides the runtime's own. */
-  readonly ca: readonly string[] | undefined
-  /** Sockets at most; what is beyond them waits. */
-  readonly sockets: number
-  /** Milliseconds until a connection must be there. */
-  readonly connectTimeout: number
-  /** Milliseconds in which something must move, one way or the other. */
-  readonly idleTimeout: number
-}
-
-/** A request as it goes over the wire. */
-export interface HttpRequest {
-  readonly method: string
-  readonly host: string
-  readonly port: number | undefined
-  /** With the query. */
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | undefined
-  /** Asked before each piece of either body passes. */
-  readonly pace?: Paced['pace']
-  readonly signal: AbortSignal
-}
-
-/** An answer that arrived whole. */
-export interface HttpAnswer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  /** In memory that nothing else shares. */
-  readonly body: Uint8Array<ArrayBuffer>
-}
-
-/** Why there is no answer although the network has no error to tell of. */
-export class ConnectionError extends Error {
-  readonly code: 'connect-timeout' | 'idle' | 'trickle' | 'cut-off' | 'too-large'
-
-  constructor(code: ConnectionError['code'], message: string) {
-    super(message)
-    this.name = 'ConnectionError'
-    this.code = code
-  }
-}
+import {
+  ConnectionError,
+  type ConnectionOptions,
+  connecting,
+  type HttpAnswer,
+  type HttpRequest,
+  keptOpen,
+  largestAnswer,
+  limitConnecting,
+  pacedSlice,
+  unshared,
+  Watch,
+} from './http.js'
+import { InPlace } from './in-place.js'
 
 /**
  * Requests over connections that stay open. Each is made once, and comes back whole or not at all. Whatever way it ends, nothing
@@ -66,20 +31,19 @@ export class Connection {
   readonly #options: ConnectionOptions
   readonly #agent: HttpAgent
   readonly #request: typeof httpRequest
+  readonly #inPlace: InPlace
 
   constructor(options: ConnectionOptions) {
     const { secure, ca, sockets } = options
     this.#options = options
     this.#request = secure ? httpsRequest : httpRequest
+    this.#inPlace = new InPlace(options)
     const keeping = {
       keepAlive: true,
       maxSockets: sockets,
       maxFreeSockets: sockets,
       timeout: keptOpen,
-      noDelay: true,
-      lookup: lookUp,
-      // Where a name has several addresses, Node gives each a quarter of a second by default: too little for some lines.
-      autoSelectFamilyAttemptTimeout: 1_500,
+      ...connecting,
     }
     this.#agent = secure
       ? new HttpsAgent({ ...keeping, ...(ca && { ca: [...ca] }) })
@@ -87,7 +51,17 @@ export class Connection {
   }
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
-  send(request: HttpRequest): Promise<HttpAnswer> {
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    const answer = request.large === true ? await this.#inPlace.get(request) : undefined
+    return answer ?? this.#send(request)
+  }
+
+  close(): void {
+    this.#inPlace.close()
+    this.#agent.destroy()
+  }
+
+  #send(request: HttpRequest): Promise<HttpAnswer> {
     const { method, host, port, path, headers, body, pace, signal } = request
     const { idleTimeout, connectTimeout, secure } = this.#options
     return new Promise((resolve, reject) => {
@@ -122,28 +96,12 @@ export class Connection {
       transmit(sent, body, pace)
     })
   }
-
-  close(): void {
-    this.#agent.destroy()
-  }
 }
 
 const changing = new Set(['PUT', 'POST', 'DELETE'])
 
 // How long an aborted call waits for the answer to what it cannot take back (milliseconds).
 const longestPatience = 5_000
-
-// Shorter than servers keep idle connections, so that a request seldom meets one that is being closed (milliseconds).
-const keptOpen = 10_000
-
-function limitConnecting(socket: Socket, secure: boolean, limit: number, fail: (error: unknown) => void): void {
-  if (!socket.connecting) return
-  const timer = setTimeout(() => {
-    fail(new ConnectionError('connect-timeout', `no connection within ${limit / 1000} s`))
-  }, limit)
-  const done = (): void => clearTimeout(timer)
-  socket.once(secure ? 'secureConnect' : 'connect', done).once('close', done)
-}
 
 /** Sends `body` slice by slice, so that a slow one neither holds the thread nor fills memory with what waits to be encrypted. */
 function transmit(sent: ClientRequest, body: Uint8Array | undefined, pace: Paced['pace']): void {
@@ -174,9 +132,6 @@ function transmit(sent: ClientRequest, body: Uint8Array | undefined, pace: Paced
 
 const slice = 1024 * 1024
 
-// Small, so that a slow line is filled evenly.
-const pacedSlice = 16 * 1024
-
 function receive(
   response: IncomingMessage,
   method: string,
@@ -202,9 +157,6 @@ function receive(
   })
   response.on('error', fail)
 }
-
-// No answer is larger than the largest object with some room for what surrounds it.
-const largestAnswer = largestObject + 1024 * 1024
 
 /** A body whose length was announced. */
 class Exactly {
@@ -248,39 +200,3 @@ class Pieces {
     return bytes
   }
 }
-
-/** Memory that nothing else shares, not zeroed: every byte is written before anyone sees it. */
-function unshared(length: number): Uint8Array<ArrayBuffer> {
-  const buffer = Buffer.allocUnsafeSlow(length)
-  return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, length)
-}
-
-/** Tells a slow line from one that gives a byte now and then, which no timeout between two bytes ever ends. */
-class Watch {
-  readonly #window: number
-  #since = performance.now()
-  #bytes = 0
-
-  constructor(window: number) {
-    this.#window = window
-  }
-
-  /** Counts what came; whether that is enough. */
-  keeps(bytes: number): boolean {
-    this.#bytes += bytes
-    const now = performance.now()
-    if (now - this.#since < this.#window) return true
-    const enough = this.#bytes >= leastPerWindow
-    this.#since = now
-    this.#bytes = 0
-    return enough
-  }
-}
-
-// 17 bytes a second with the usual window of a minute.
-const leastPerWindow = 1024
-
-// Names below `localhost` are the loopback (RFC 6761 §6.3), which not every system's resolver knows: buckets in the host's name
-// need it with servers on the same machine.
-const lookUp: LookupFunction = (name, options, done) =>
-  lookup(name.endsWith('.localhost') ? 'localhost' : name, options, done)

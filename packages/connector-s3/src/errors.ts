@@ -1,5 +1,5 @@
 import { isKlosetError, KlosetError, type KlosetErrorCode } from 'kloset/connector'
-import type { HttpAnswer } from './connection.js'
+import type { HttpAnswer } from './http.js'
 import { rootOf, textIn } from './xml.js'
 
 /** What an error is about. */

@@ -2,9 +2,9 @@ import { type Context, KlosetError, type Location, type Range, type Storage } fr
 import { addressOf } from './address.js'
 import { crc32, crcHeader, crcNote } from './checksums.js'
 import { type Client, openClient } from './client.js'
-import type { HttpAnswer } from './connection.js'
 import { credentialsOf } from './credentials.js'
 import { damagedInTransit } from './errors.js'
+import type { HttpAnswer } from './http.js'
 import { honoursIfAbsent } from './if-absent.js'
 import { listObjects } from './listing.js'
 import { recall, remember } from './memory.js'
@@ -101,6 +101,7 @@ class S3Storage implements Storage {
       headers: range
         ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
         : { 'x-amz-checksum-mode': 'ENABLED' },
+      large: true,
       pace,
       signal,
       doing: this.#doing('read', name),
