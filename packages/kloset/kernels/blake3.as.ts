@@ -2,10 +2,9 @@
  * BLAKE3 with 32 bytes of output, keyed and unkeyed (BLAKE3 specification, §2). With SIMD, four chunks or four
  * parents at a time, one in each 32-bit lane; compiled without SIMD, the same source takes one at a time.
  *
- * Memory map: the first page, which belongs to the kernels; nothing but the table outlives a call.
+ * Memory map: the first page, which belongs to the kernels; nothing in it outlives a call.
  *   0x0080  a last block, padded with zeros
  *   0x0100  message words of four blocks, transposed (256 bytes)
- *   0x0200  the order of the message words (56 bytes, the only data segment; SIMD only)
  *   0x0400  chaining values of a subtree of up to 64 chunks (2,048 bytes)
  *   0x1000  the state of a one-shot hash
  *
@@ -37,12 +36,6 @@ const IV0: u32 = 0x6a09e667
 const IV1: u32 = 0xbb67ae85
 const IV2: u32 = 0x3c6ef372
 const IV3: u32 = 0xa54ff53a
-
-// §2.2, table 2 applied six times: the message words of each of the seven rounds, a nibble each, the first one lowest.
-const ORDER: usize = memory.data<u64>([
-  0xfedcba9876543210, 0x8fe95cb1d407a362, 0x18fb0956e72dca43, 0x61852b04fd3e9c7a, 0x461035278eafb9dc,
-  0x7462a03d1fc85be9, 0xd743c2ae689105fb,
-])
 
 export function stateSize(): u32 {
   return <u32>STACK + 54 * 32
@@ -370,7 +363,8 @@ function compress(value: usize, block: usize, counter: u64, length: u32, flags: 
  * `blocks` blocks of four inputs at a time, one in each lane: those at `from`, `from + stride`, …, with counters
  * `counter`, `counter + step`, …. Their chaining values are written one after the other to `out`. `first` and `last`
  * are flags of the first and the last block. The four columns go side by side, as a step waits for the one before it;
- * words are added before rows, as they are there already.
+ * words are added before rows, as they are there already. The rounds are written out: looking up the order of the words
+ * takes 1.27 times as long.
  */
 function hashFour(
   from: usize, stride: usize, blocks: u32, key: usize, counter: u64, step: u64, flags: u32, first: u32, last: u32,
@@ -395,34 +389,153 @@ function hashFour(
     let v0 = h0, v1 = h1, v2 = h2, v3 = h3, v4 = h4, v5 = h5, v6 = h6, v7 = h7
     let v8 = i32x4.splat(IV0), v9 = i32x4.splat(IV1), v10 = i32x4.splat(IV2), v11 = i32x4.splat(IV3)
     let v12 = low, v13 = high, v14 = i32x4.splat(64), v15 = i32x4.splat(flags)
-    for (let round: usize = 0; round < 56; round += 8) {
-      const order = load<u64>(ORDER + round)
-      // The columns, then the diagonals.
-      v0 = add(v0, words(order, 0)); v1 = add(v1, words(order, 8))
-      v2 = add(v2, words(order, 16)); v3 = add(v3, words(order, 24))
-      v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
-      v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
-      v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
-      v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
-      v0 = add(v0, words(order, 4)); v1 = add(v1, words(order, 12))
-      v2 = add(v2, words(order, 20)); v3 = add(v3, words(order, 28))
-      v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
-      v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
-      v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
-      v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
-      v0 = add(v0, words(order, 32)); v1 = add(v1, words(order, 40))
-      v2 = add(v2, words(order, 48)); v3 = add(v3, words(order, 56))
-      v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
-      v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
-      v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
-      v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
-      v0 = add(v0, words(order, 36)); v1 = add(v1, words(order, 44))
-      v2 = add(v2, words(order, 52)); v3 = add(v3, words(order, 60))
-      v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
-      v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
-      v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
-      v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
-    }
+    // Round 1: words 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15.
+    v0 = add(v0, load<v128>(WORDS, 0)); v1 = add(v1, load<v128>(WORDS, 32)); v2 = add(v2, load<v128>(WORDS, 64)); v3 = add(v3, load<v128>(WORDS, 96))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 16)); v1 = add(v1, load<v128>(WORDS, 48)); v2 = add(v2, load<v128>(WORDS, 80)); v3 = add(v3, load<v128>(WORDS, 112))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 128)); v1 = add(v1, load<v128>(WORDS, 160)); v2 = add(v2, load<v128>(WORDS, 192)); v3 = add(v3, load<v128>(WORDS, 224))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 144)); v1 = add(v1, load<v128>(WORDS, 176)); v2 = add(v2, load<v128>(WORDS, 208)); v3 = add(v3, load<v128>(WORDS, 240))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 2: words 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8.
+    v0 = add(v0, load<v128>(WORDS, 32)); v1 = add(v1, load<v128>(WORDS, 48)); v2 = add(v2, load<v128>(WORDS, 112)); v3 = add(v3, load<v128>(WORDS, 64))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 96)); v1 = add(v1, load<v128>(WORDS, 160)); v2 = add(v2, load<v128>(WORDS, 0)); v3 = add(v3, load<v128>(WORDS, 208))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 16)); v1 = add(v1, load<v128>(WORDS, 192)); v2 = add(v2, load<v128>(WORDS, 144)); v3 = add(v3, load<v128>(WORDS, 240))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 176)); v1 = add(v1, load<v128>(WORDS, 80)); v2 = add(v2, load<v128>(WORDS, 224)); v3 = add(v3, load<v128>(WORDS, 128))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 3: words 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1.
+    v0 = add(v0, load<v128>(WORDS, 48)); v1 = add(v1, load<v128>(WORDS, 160)); v2 = add(v2, load<v128>(WORDS, 208)); v3 = add(v3, load<v128>(WORDS, 112))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 64)); v1 = add(v1, load<v128>(WORDS, 192)); v2 = add(v2, load<v128>(WORDS, 32)); v3 = add(v3, load<v128>(WORDS, 224))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 96)); v1 = add(v1, load<v128>(WORDS, 144)); v2 = add(v2, load<v128>(WORDS, 176)); v3 = add(v3, load<v128>(WORDS, 128))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 80)); v1 = add(v1, load<v128>(WORDS, 0)); v2 = add(v2, load<v128>(WORDS, 240)); v3 = add(v3, load<v128>(WORDS, 16))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 4: words 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6.
+    v0 = add(v0, load<v128>(WORDS, 160)); v1 = add(v1, load<v128>(WORDS, 192)); v2 = add(v2, load<v128>(WORDS, 224)); v3 = add(v3, load<v128>(WORDS, 208))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 112)); v1 = add(v1, load<v128>(WORDS, 144)); v2 = add(v2, load<v128>(WORDS, 48)); v3 = add(v3, load<v128>(WORDS, 240))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 64)); v1 = add(v1, load<v128>(WORDS, 176)); v2 = add(v2, load<v128>(WORDS, 80)); v3 = add(v3, load<v128>(WORDS, 16))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 0)); v1 = add(v1, load<v128>(WORDS, 32)); v2 = add(v2, load<v128>(WORDS, 128)); v3 = add(v3, load<v128>(WORDS, 96))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 5: words 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4.
+    v0 = add(v0, load<v128>(WORDS, 192)); v1 = add(v1, load<v128>(WORDS, 144)); v2 = add(v2, load<v128>(WORDS, 240)); v3 = add(v3, load<v128>(WORDS, 224))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 208)); v1 = add(v1, load<v128>(WORDS, 176)); v2 = add(v2, load<v128>(WORDS, 160)); v3 = add(v3, load<v128>(WORDS, 128))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 112)); v1 = add(v1, load<v128>(WORDS, 80)); v2 = add(v2, load<v128>(WORDS, 0)); v3 = add(v3, load<v128>(WORDS, 96))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 32)); v1 = add(v1, load<v128>(WORDS, 48)); v2 = add(v2, load<v128>(WORDS, 16)); v3 = add(v3, load<v128>(WORDS, 64))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 6: words 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7.
+    v0 = add(v0, load<v128>(WORDS, 144)); v1 = add(v1, load<v128>(WORDS, 176)); v2 = add(v2, load<v128>(WORDS, 128)); v3 = add(v3, load<v128>(WORDS, 240))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 224)); v1 = add(v1, load<v128>(WORDS, 80)); v2 = add(v2, load<v128>(WORDS, 192)); v3 = add(v3, load<v128>(WORDS, 16))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 208)); v1 = add(v1, load<v128>(WORDS, 0)); v2 = add(v2, load<v128>(WORDS, 32)); v3 = add(v3, load<v128>(WORDS, 64))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 48)); v1 = add(v1, load<v128>(WORDS, 160)); v2 = add(v2, load<v128>(WORDS, 96)); v3 = add(v3, load<v128>(WORDS, 112))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
+    // Round 7: words 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13.
+    v0 = add(v0, load<v128>(WORDS, 176)); v1 = add(v1, load<v128>(WORDS, 80)); v2 = add(v2, load<v128>(WORDS, 16)); v3 = add(v3, load<v128>(WORDS, 128))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right16(xor(v12, v0)); v13 = right16(xor(v13, v1)); v14 = right16(xor(v14, v2)); v15 = right16(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right12(xor(v4, v8)); v5 = right12(xor(v5, v9)); v6 = right12(xor(v6, v10)); v7 = right12(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 240)); v1 = add(v1, load<v128>(WORDS, 0)); v2 = add(v2, load<v128>(WORDS, 144)); v3 = add(v3, load<v128>(WORDS, 96))
+    v0 = add(v0, v4); v1 = add(v1, v5); v2 = add(v2, v6); v3 = add(v3, v7)
+    v12 = right8(xor(v12, v0)); v13 = right8(xor(v13, v1)); v14 = right8(xor(v14, v2)); v15 = right8(xor(v15, v3))
+    v8 = add(v8, v12); v9 = add(v9, v13); v10 = add(v10, v14); v11 = add(v11, v15)
+    v4 = right7(xor(v4, v8)); v5 = right7(xor(v5, v9)); v6 = right7(xor(v6, v10)); v7 = right7(xor(v7, v11))
+    v0 = add(v0, load<v128>(WORDS, 224)); v1 = add(v1, load<v128>(WORDS, 32)); v2 = add(v2, load<v128>(WORDS, 48)); v3 = add(v3, load<v128>(WORDS, 112))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right16(xor(v15, v0)); v12 = right16(xor(v12, v1)); v13 = right16(xor(v13, v2)); v14 = right16(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right12(xor(v5, v10)); v6 = right12(xor(v6, v11)); v7 = right12(xor(v7, v8)); v4 = right12(xor(v4, v9))
+    v0 = add(v0, load<v128>(WORDS, 160)); v1 = add(v1, load<v128>(WORDS, 192)); v2 = add(v2, load<v128>(WORDS, 64)); v3 = add(v3, load<v128>(WORDS, 208))
+    v0 = add(v0, v5); v1 = add(v1, v6); v2 = add(v2, v7); v3 = add(v3, v4)
+    v15 = right8(xor(v15, v0)); v12 = right8(xor(v12, v1)); v13 = right8(xor(v13, v2)); v14 = right8(xor(v14, v3))
+    v10 = add(v10, v15); v11 = add(v11, v12); v8 = add(v8, v13); v9 = add(v9, v14)
+    v5 = right7(xor(v5, v10)); v6 = right7(xor(v6, v11)); v7 = right7(xor(v7, v8)); v4 = right7(xor(v4, v9))
     h0 = xor(v0, v8); h1 = xor(v1, v9); h2 = xor(v2, v10); h3 = xor(v3, v11)
     h4 = xor(v4, v12); h5 = xor(v5, v13); h6 = xor(v6, v14); h7 = xor(v7, v15)
 
@@ -432,13 +545,6 @@ function hashFour(
   }
   storeLanes(out, h0, h1, h2, h3)
   storeLanes(out + 16, h4, h5, h6, h7)
-}
-
-/** The four message words of each lane whose number in the transposed block is the nibble of `order` at bit `shift`. */
-// @ts-ignore: decorator
-@inline
-function words(order: u64, shift: u64): v128 {
-  return load<v128>(WORDS + (shift == 0 ? <usize>(order << 4) & 0xf0 : <usize>(order >> (shift - 4)) & 0xf0))
 }
 
 /** Four words of each lane's block, from byte `offset` of it, as four vectors of one word of each lane. */

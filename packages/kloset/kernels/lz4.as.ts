@@ -12,6 +12,8 @@
 
 const HASH_BITS: u32 = 14
 const MIN_MATCH: u32 = 4
+// Of a short sequence, at most 14 literals and a match of 18 bytes.
+const SHORT: u32 = 32
 // The block ends with at least this many literals, and its last match starts this long before its end.
 const LAST_LITERALS: u32 = 5
 const MATCH_LIMIT: u32 = 12
@@ -110,26 +112,46 @@ export function compress(from: usize, length: u32, to: usize, capacity: u32, tab
 export function decompress(from: usize, length: u32, to: usize, rawLength: u32): i32 {
   const end = from + length
   const limit = to + rawLength
+  // Up to here on both sides, a short sequence is copied without counting.
+  const calm = length < SHORT ? <usize>0 : end - SHORT
+  const roomy = rawLength < SHORT ? <usize>0 : limit - SHORT
   let at = from
   let out = to
   while (at < end) {
     const token = <usize>load<u8>(at++)
 
     let literals = token >> 4
-    if (literals == 15) {
-      let more: usize = 255
-      while (more == 255) {
-        if (at == end || literals > rawLength) return -1
-        more = load<u8>(at++)
-        literals += more
+    if (literals < 15 && at <= calm && out <= roomy) {
+      copy16(out, at)
+      at += literals
+      out += literals
+      const offset = <usize>load<u16>(at)
+      const matched = token & 15
+      if (matched < 15 && offset >= 8 && offset <= out - to) {
+        at += 2
+        const match = out - offset
+        store<u64>(out, load<u64>(match))
+        store<u64>(out, load<u64>(match, 8), 8)
+        store<u16>(out, load<u16>(match, 16), 16)
+        out += matched + MIN_MATCH
+        continue
       }
+    } else {
+      if (literals == 15) {
+        let more: usize = 255
+        while (more == 255) {
+          if (at == end || literals > rawLength) return -1
+          more = load<u8>(at++)
+          literals += more
+        }
+      }
+      if (literals > end - at || literals > limit - out) return -1
+      copyBytes(out, at, literals, limit, end)
+      at += literals
+      out += literals
+      // Only the last sequence ends after its literals.
+      if (at == end) return out == limit ? <i32>rawLength : -1
     }
-    if (literals > end - at || literals > limit - out) return -1
-    copyBytes(out, at, literals, limit, end)
-    at += literals
-    out += literals
-    // Only the last sequence ends after its literals.
-    if (at == end) return out == limit ? <i32>rawLength : -1
 
     if (end - at < 2) return -1
     const offset = <usize>load<u16>(at)
