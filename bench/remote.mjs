@@ -47,7 +47,6 @@ if (options.help) {
 const work = temporaryFolder('kloset-bench', options.work)
 const runs = Number(options.runs)
 const tools = remoteTools()
-const servers = await startServers()
 const lines = {
   near: '',
   far: `, ${options.latency} ms away`,
@@ -56,26 +55,32 @@ const lines = {
 const parts = [machineReport({ tools, runs, place: 'servers, data and restored files on the same machine' })]
 const many = (folder) =>
   options.tree ? realTree(resolve(options.tree), folder) : generatedTree(folder, Number(options.files))
-measureOn(many, ['s3', 's3-far', 'sftp', 'sftp-far'])
-if (options.large) measureOn((folder) => largeFile(folder, Number(options.large)), ['s3', 's3-far', 's3-line'])
-servers.stop()
+await measureOn(many, ['s3', 's3-far', 'sftp', 'sftp-far'])
+if (options.large) await measureOn((folder) => largeFile(folder, Number(options.large)), ['s3', 's3-far', 's3-line'])
 
 const text = parts.join('\n\n')
 console.log(`\n${text}\n`)
 if (!options['no-write']) writeBetweenMarkers(join(root, 'docs/benchmarks.md'), text, 'remote')
 
 /** Measures everything with some data on those of the places that there are and that are wanted. */
-function measureOn(makeData, places) {
+async function measureOn(makeData, places) {
   const data = makeData(join(work, 'data'))
   const size = sizeOfTree(data.folder)
   for (const where of places) {
+    if (options.only && !options.only.split(',').includes(where)) continue
     const [kind, how = 'near'] = where.split('-')
+    // New ones for each place: what is deleted stays in their memory, and where it is full they only wait.
+    const servers = await startServers()
     const server = servers.where[kind]
-    if (server === undefined || (options.only && !options.only.split(',').includes(where))) continue
+    if (server === undefined) {
+      await servers.stop()
+      continue
+    }
     const title = `${kind === 's3' ? "S3 (Ceph's gateway)" : 'SFTP (OpenSSH)'}${lines[how]}: ${data.name}`
     console.error(`\n${title}`)
     const results = measureAll({ kind, server, data, port: server[how] })
     parts.push(datasetReport({ name: title, size }, results))
+    await servers.stop()
   }
   rmSync(data.folder, { recursive: true })
 }
@@ -139,5 +144,9 @@ async function startServers() {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const [line] = await once(createInterface({ input: child.stdout }), 'line')
-  return { where: JSON.parse(line), stop: () => child.stdin.end() }
+  const stop = async () => {
+    child.stdin.end()
+    await once(child, 'exit')
+  }
+  return { where: JSON.parse(line), stop }
 }

@@ -190,7 +190,7 @@ mon data avail warn = 1
 osd data = ${folder}/osd
 osd objectstore = memstore
 crush location = root=default host=here
-memstore device bytes = 4294967296
+memstore device bytes = 8589934592
 [client.rgw]
 keyring = ${folder}/keyring
 rgw data = ${folder}/rgw

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8'
+
 // `version` is answered before anything is loaded, so that it costs what Node itself costs.
 
 const [first, ...rest] = process.argv.slice(2)
@@ -6,8 +8,9 @@ const [first, ...rest] = process.argv.slice(2)
 if ((first === 'version' || first === '--version' || first === '-V') && rest.length === 0) {
   process.stdout.write(`kloset ${KLOSET_VERSION}\n`)
 } else {
+  // A command lives for a few seconds, and on the two cores of a small machine half a second of them goes into optimising
+  // functions that are soon done. V8 waits seven times longer with that: less CPU in short runs, and no difference in long ones.
+  setFlagsFromString('--interrupt-budget=1000000')
   const { main } = await import('./program.js')
   process.exit(await main())
 }
-
-export {}

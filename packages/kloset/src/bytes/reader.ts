@@ -85,12 +85,7 @@ export class ByteReader {
 
   /** Text after its length in bytes, at most `most`. */
   text(most: number): string {
-    const bytes = this.sized(most)
-    try {
-      return text(bytes)
-    } catch (cause) {
-      throw new MalformedError('a text is not UTF-8', { cause })
-    }
+    return textOf(this.sized(most))
   }
 
   /** A count of things that take at least `each` bytes: refused where that many cannot follow. */
@@ -110,5 +105,14 @@ export class ByteReader {
     if (length > this.#bytes.length - at) throw new MalformedError('the bytes end too early')
     this.#at = at + length
     return at
+  }
+}
+
+/** The text in bytes. @throws MalformedError */
+export function textOf(bytes: Uint8Array): string {
+  try {
+    return text(bytes)
+  } catch (cause) {
+    throw new MalformedError('a text is not UTF-8', { cause })
   }
 }

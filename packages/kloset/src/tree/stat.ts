@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes/index.js'
-import { ByteReader, ByteWriter, MalformedError, utf8 } from '../bytes/index.js'
+import { ByteReader, ByteWriter, equalBytes, MalformedError, textOf, utf8 } from '../bytes/index.js'
 import type { Entry, EntryType } from '../connector/contract.js'
 import { pathFromBytes, pathToBytes } from '../connector/paths.js'
 import { KlosetError } from '../errors.js'
@@ -162,8 +162,8 @@ function readStat(reader: ByteReader): Stat {
     const owner: Mutable<NonNullable<Stat['owner']>> = {}
     if (has(flag.uid)) owner.uid = reader.varint()
     if (has(flag.gid)) owner.gid = reader.varint()
-    if (has(flag.user)) owner.user = reader.text(maxStatBytes)
-    if (has(flag.group)) owner.group = reader.text(maxStatBytes)
+    if (has(flag.user)) owner.user = users.read(reader)
+    if (has(flag.group)) owner.group = groups.read(reader)
     stat.owner = owner
   }
   if (has(flag.inode)) {
@@ -180,6 +180,24 @@ function readStat(reader: ByteReader): Stat {
   reader.end()
   return stat
 }
+
+/** Reads names of which the next one is mostly the same as the last: then it need not be decoded. */
+class NameReader {
+  #bytes: Uint8Array = new Uint8Array(0)
+  #name = ''
+
+  read(reader: ByteReader): string {
+    const bytes = reader.sized(maxStatBytes)
+    if (!equalBytes(bytes, this.#bytes)) {
+      this.#name = textOf(bytes)
+      this.#bytes = bytes.slice()
+    }
+    return this.#name
+  }
+}
+
+const users = new NameReader()
+const groups = new NameReader()
 
 function readMode(reader: ByteReader): number {
   const mode = reader.varint()
