@@ -10,6 +10,7 @@ import { PackRanges, type ReadFrames } from '../store/reads.js'
 import { type Extent, extents, type PlacedExtent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { BeginReply, LeftOutReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
+import { ReadAhead, type Reading } from './read-ahead.js'
 import type { RestoreReport } from './report.js'
 import { type FileState, type Request, Window } from './window.js'
 
@@ -23,11 +24,8 @@ const firstWindow = 1 / 8
 /** So many bytes of long extended attributes, too. */
 const mostValues = 16 * 1024 * 1024
 
-/** Requests under way for each worker: one being written, one being read. */
+/** Requests that each worker has: one being written, one that waits for it. */
 const depth = 2
-
-/** So many requests at most where reading takes longer than writing, as on a distant storage. */
-const mostLanes = 16
 
 /** Restores through the destination's worker module: frames are fetched once, in the order of packs, and written where they are opened. */
 export class WorkerRestore {
@@ -36,7 +34,7 @@ export class WorkerRestore {
   readonly #call: Call
   readonly #store: OpenedStore
   readonly #fallback: (target: Target) => Promise<void>
-  readonly #ranges: PackRanges
+  readonly #ahead: ReadAhead
   readonly #directories: Bytes[] = []
   #lastDirectories = new RecordWriter()
   // Files that were begun and not ended yet.
@@ -47,9 +45,6 @@ export class WorkerRestore {
   #values = 0
   #running: Promise<void> = Promise.resolve()
   #next = 0
-  // How many requests are under way at once.
-  #lanes: number
-  readonly #mostLanes: number
 
   private constructor(
     store: OpenedStore,
@@ -63,11 +58,14 @@ export class WorkerRestore {
     this.#report = report
     this.#call = call
     this.#fallback = fallback
-    this.#ranges = new PackRanges(store.storage, call, (bytes) => {
+    const ranges = new PackRanges(store.storage, call, (bytes) => {
       report.read += bytes
     })
-    this.#lanes = jobs.size * depth
-    this.#mostLanes = Math.max(this.#lanes, Math.min(mostLanes, store.storage.capabilities.concurrency))
+    this.#ahead = new ReadAhead(
+      (request) => ranges.read(request),
+      jobs.size * depth,
+      store.storage.capabilities.concurrency,
+    )
   }
 
   /** `fallback` writes one file another way, when a part of it turned out damaged where it was read first. */
@@ -203,23 +201,22 @@ export class WorkerRestore {
     this.#made = []
     this.#values = 0
     this.#share = Math.min(1, 2 * this.#share)
-    const requests = (window?.requests() ?? []).map((request): Reading => ({ request }))
-    // Where reading is slow, it does not wait until all before this is written.
-    if (this.#lanes > this.#jobs.size * depth) for (const each of requests.slice(0, this.#lanes)) void this.#read(each)
+    // They may be read before all before them is written.
+    const readings = this.#ahead.add(window?.requests() ?? [])
     await this.#running
-    this.#running = this.#carryOut(made, window, requests)
+    this.#running = this.#carryOut(made, window, readings)
     // Thrown by whoever waits next.
     this.#running.catch(() => undefined)
   }
 
-  async #carryOut(made: readonly Target[], window: Window | undefined, requests: readonly Reading[]): Promise<void> {
+  async #carryOut(made: readonly Target[], window: Window | undefined, readings: readonly Reading[]): Promise<void> {
     await this.#make(made)
     if (window === undefined) return
     await this.#begin(
       window,
-      requests.map(({ request }) => request),
+      readings.map(({ request }) => request),
     )
-    await this.#each(requests)
+    await this.#each(readings)
     for (const file of window.files) {
       if (file.failed) await this.#abandon(file)
       else if (window.complete.has(file)) await this.#settle(file)
@@ -269,16 +266,6 @@ export class WorkerRestore {
     }
   }
 
-  /** Starts to read what a request is for, unless that was begun. */
-  #read(reading: Reading): Promise<ReadFrames> {
-    if (reading.read === undefined) {
-      reading.read = this.#ranges.read(reading.request)
-      // Whoever writes it is told.
-      reading.read.catch(() => undefined)
-    }
-    return reading.read
-  }
-
   async #write(reading: Reading, worker: number): Promise<void> {
     const { request } = reading
     const files = request.files.filter(({ failed }) => !failed)
@@ -286,12 +273,9 @@ export class WorkerRestore {
     if (pieces.length === 0) return
     let reply: RestoreReply
     try {
-      const started = Date.now()
-      const read = await this.#read(reading)
-      const arrived = Date.now()
+      const read = await this.#ahead.take(reading)
       const message = messageOf(request, files, pieces, read)
       reply = await this.#ask<RestoreReply>(worker, message, [read.bytes.buffer])
-      if (arrived - started > Date.now() - arrived) this.#lanes = Math.min(this.#mostLanes, this.#lanes + 1)
     } catch (error) {
       this.#call.signal.throwIfAborted()
       if (!isKlosetError(error)) throw error
@@ -346,32 +330,24 @@ export class WorkerRestore {
     this.#report.fail(file.target.path, reason)
   }
 
-  /** Reads and writes what all requests are for, some at a time on each worker: as many more as reading is slow. */
-  async #each(requests: readonly Reading[]): Promise<void> {
+  /** Writes what all requests are for, some at a time on each worker. */
+  async #each(readings: readonly Reading[]): Promise<void> {
     let next = 0
-    const lanes: Promise<void>[] = []
     const lane = async (worker: number): Promise<void> => {
       try {
-        for (let reading = requests[next++]; reading !== undefined; reading = requests[next++]) {
+        for (let reading = readings[next++]; reading !== undefined; reading = readings[next++]) {
           this.#call.signal.throwIfAborted()
           await this.#write(reading, worker)
-          begin()
+          this.#ahead.done(reading)
         }
       } catch (error) {
         // The others end what they are at, so that nothing writes any more when this is over.
-        next = requests.length
+        next = readings.length
         throw error
       }
     }
-    const begin = (): void => {
-      while (lanes.length < this.#lanes && next < requests.length) lanes.push(lane(lanes.length % this.#jobs.size))
-    }
-    begin()
-    // There may be more lanes by the time those that there were have ended.
-    for (let ended = 0; ended < lanes.length; ) {
-      ended = lanes.length
-      await Promise.allSettled(lanes)
-    }
+    const lanes = Array.from({ length: this.#jobs.size * depth }, (_, i) => lane(i % this.#jobs.size))
+    await Promise.allSettled(lanes)
     await Promise.all(lanes)
   }
 
@@ -402,12 +378,6 @@ function addInline(window: Window, file: FileState, extents: readonly Extent[]):
     if (id !== undefined) window.addPiece(file, id, length, at)
     at += length
   }
-}
-
-/** A request, and what it reads once that was begun. */
-interface Reading {
-  readonly request: Request
-  read?: Promise<ReadFrames>
 }
 
 function messageOf(

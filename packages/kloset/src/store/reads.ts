@@ -80,18 +80,29 @@ export class PackRanges {
   async read({ pack, from, to }: Pick<PackRead<Placed>, 'pack' | 'from' | 'to'>): Promise<ReadFrames> {
     const name = packObject(pack)
     const known = this.#headers.get(name)
-    if (known !== undefined) return { header: await known, bytes: await this.#get(name, from, to), from }
-    if (from <= gap) {
-      const bytes = await this.#get(name, 0, to)
-      const header = bytes.slice(0, packHeaderLength)
-      this.#headers.set(name, Promise.resolve(header))
-      return { header, bytes, from: 0 }
+    if (known === undefined && from <= gap) {
+      const bytes = this.#get(name, 0, to)
+      const header = this.#keep(
+        name,
+        bytes.then((start) => start.slice(0, packHeaderLength)),
+      )
+      return { header: await header, bytes: await bytes, from: 0 }
     }
-    const header = this.#get(name, 0, packHeaderLength)
-    this.#headers.set(name, header)
-    header.catch(() => this.#headers.delete(name))
+    // Where the request that was to bring the header failed, this one may still succeed.
+    const header = known?.catch(() => this.#header(name)) ?? this.#header(name)
     const [first, bytes] = await Promise.all([header, this.#get(name, from, to)])
     return { header: first, bytes, from }
+  }
+
+  #header(name: string): Promise<Bytes> {
+    return this.#headers.get(name) ?? this.#keep(name, this.#get(name, 0, packHeaderLength))
+  }
+
+  /** Whoever asks for the header meanwhile waits for the same. */
+  #keep(name: string, header: Promise<Bytes>): Promise<Bytes> {
+    this.#headers.set(name, header)
+    header.catch(() => this.#headers.delete(name))
+    return header
   }
 
   async #get(name: string, from: number, to: number): Promise<Bytes> {
