@@ -93,15 +93,32 @@ export function parseSnapshots(texts: readonly string[], why: string): string[] 
  * The path inside a snapshot that a person means: relative to it, or absolute as it was when the backup was made
  * (`9abc3294:/home/me/notes` of a backup of `/home/me`).
  */
-export function pathIn(snapshot: Pick<Snapshot, 'sources'>, written: string | undefined): string {
+export async function pathIn(
+  snapshot: Pick<Snapshot, 'sources' | 'stat'>,
+  written: string | undefined,
+): Promise<string> {
   const path = (written ?? '').replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
   if (path.startsWith('/')) {
     for (const source of snapshot.sources) {
       const root = source.root.replace(/\/$/, '')
-      if (path === root || path.startsWith(`${root}/`)) return join(source.at, path.slice(root.length + 1))
+      if (path === root) return (await fileThatWas(snapshot, source)) ?? source.at
+      if (path.startsWith(`${root}/`)) return join(source.at, path.slice(root.length + 1))
     }
   }
   return join('', path.replace(/^\//, ''))
+}
+
+/** The path of the file that a source was, where it was one: it is alone in a folder of which nothing is known. */
+async function fileThatWas(
+  snapshot: Pick<Snapshot, 'stat'>,
+  { at, root }: Snapshot['sources'][number],
+): Promise<string | undefined> {
+  // What cannot be read is told where it is used.
+  const stat = (path: string) => snapshot.stat(path).catch(() => undefined)
+  const folder = await stat(at)
+  if (folder === undefined || folder.mode !== undefined || folder.mtime !== undefined) return undefined
+  const path = join(at, root.slice(root.lastIndexOf('/') + 1))
+  return (await stat(path))?.type === 'file' ? path : undefined
 }
 
 /** Where a path of a snapshot was when the backup was made, for people. */

@@ -1,3 +1,4 @@
+import type { SnapshotEntry } from 'kloset'
 import { describe, expect, test } from 'vitest'
 import { originOf, parseCommandLine, parseTarget, pathIn } from '../src/arguments.js'
 import { UsageError } from '../src/exit.js'
@@ -45,20 +46,41 @@ describe('ID[:PATH]', () => {
 
   const totals = { files: 0, directories: 0, others: 0, bytes: 0, errors: 0 }
   const source = (root: string, at: string) => ({ type: 'fs', origin: 'nas', root, totals, at })
-  const one = { sources: [source('/home/me', '')] }
-  const two = { sources: [source('/etc', 'etc'), source('/srv/www', 'www')] }
+  type Stats = Record<string, Partial<SnapshotEntry>>
+  const snapshot = (sources: ReturnType<typeof source>[], stats: Stats = {}) => ({
+    sources,
+    async stat(path: string) {
+      if (stats[path] === undefined) throw new Error(`there is no ${path}`)
+      return { path, type: 'file', ...stats[path] } as SnapshotEntry
+    },
+  })
+  const one = snapshot([source('/home/me', '')], { '': { type: 'directory', mode: 0o755 }, me: {} })
+  const two = snapshot([source('/etc', 'etc'), source('/srv/www', 'www')])
 
-  test('a path is relative to the snapshot, or absolute as it once was', () => {
-    expect(pathIn(one, undefined)).toBe('')
-    expect(pathIn(one, 'notes/a')).toBe('notes/a')
-    expect(pathIn(one, './notes//a/')).toBe('notes/a')
-    expect(pathIn(one, '/home/me/notes')).toBe('notes')
-    expect(pathIn(one, '/home/me')).toBe('')
-    expect(pathIn(one, '/home/me2')).toBe('home/me2')
-    expect(pathIn(one, '/notes')).toBe('notes')
-    expect(pathIn(two, '/srv/www/index.html')).toBe('www/index.html')
-    expect(pathIn(two, 'etc/hosts')).toBe('etc/hosts')
-    expect(pathIn({ sources: [source('/', '')] }, '/etc/hosts')).toBe('etc/hosts')
+  test('a path is relative to the snapshot, or absolute as it once was', async () => {
+    expect(await pathIn(one, undefined)).toBe('')
+    expect(await pathIn(one, 'notes/a')).toBe('notes/a')
+    expect(await pathIn(one, './notes//a/')).toBe('notes/a')
+    expect(await pathIn(one, '/home/me/notes')).toBe('notes')
+    expect(await pathIn(one, '/home/me')).toBe('')
+    expect(await pathIn(one, '/home/me2')).toBe('home/me2')
+    expect(await pathIn(one, '/notes')).toBe('notes')
+    expect(await pathIn(two, '/srv/www/index.html')).toBe('www/index.html')
+    expect(await pathIn(two, 'etc/hosts')).toBe('etc/hosts')
+    expect(await pathIn(snapshot([source('/', '')]), '/etc/hosts')).toBe('etc/hosts')
+  })
+
+  test('a file that was backed up alone is found by its path', async () => {
+    const alone = snapshot([source('/etc/hosts', '')], { '': { type: 'directory' }, hosts: {} })
+    expect(await pathIn(alone, '/etc/hosts')).toBe('hosts')
+    const beside = snapshot([source('/srv', 'srv'), source('/etc/hosts', 'hosts')], {
+      hosts: { type: 'directory' },
+      'hosts/hosts': {},
+    })
+    expect(await pathIn(beside, '/etc/hosts')).toBe('hosts/hosts')
+    // A folder of a store that keeps no metadata, with a folder of its own name in it.
+    const bare = snapshot([source('/etc/hosts', '')], { '': { type: 'directory' }, hosts: { type: 'directory' } })
+    expect(await pathIn(bare, '/etc/hosts')).toBe('')
   })
 
   test('and shown as where it was', () => {

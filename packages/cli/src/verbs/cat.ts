@@ -48,7 +48,7 @@ data is damaged, 10 no such store, 12 wrong passphrase.`,
     try {
       for (const target of targets) {
         const snapshot = await store.snapshot(target.snapshot, filterOf(flags))
-        const path = pathIn(snapshot, target.path)
+        const path = await pathIn(snapshot, target.path)
         const entry = await snapshot.stat(path)
         if (entry.type !== 'file')
           throw new UsageError(

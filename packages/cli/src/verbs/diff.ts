@@ -114,7 +114,8 @@ async function comparedIn(store: Store, first: Target, second: Target | undefine
   const named = await store.snapshot(first.snapshot, filterOf(flags))
   const after = second === undefined ? named : await store.snapshot(second.snapshot, filterOf(flags))
   const before = second === undefined ? await parentOf(store, named) : named
-  const [path, otherPath] = [pathIn(before, first.path), pathIn(after, second?.path ?? first.path)]
+  const path = await pathIn(before, first.path)
+  const otherPath = await pathIn(after, second?.path ?? first.path)
   const differences = before.diff(after, { path, otherPath, ...(flags.renames && { renames: true }) })
   return { before, after, paths: [path, otherPath], differences }
 }

@@ -82,7 +82,7 @@ read, 4 the stored data is damaged, 10 no such store, 12 wrong passphrase,
     const store = await openAt(session, flags, { mode: 'read' })
     try {
       const snapshot = await store.snapshot(wanted.snapshot, filterOf(flags))
-      const path = pathIn(snapshot, wanted.path)
+      const path = await pathIn(snapshot, wanted.path)
       // Before a file is made for it.
       await snapshot.stat(path)
       const patterns = await patternsOf(flags)

@@ -139,7 +139,7 @@ async function listInside(
   { output, signal }: Session,
 ): Promise<void> {
   const recursive = flags.recursive === true
-  const top = await snapshot.stat(pathIn(snapshot, written))
+  const top = await snapshot.stat(await pathIn(snapshot, written))
   const cells = flags.long ? longCells : entryCells
   const columns = new Columns(flags.short ? ['left'] : flags.long ? longAlign : entryAlign)
   let batch: string[][] = []

@@ -137,7 +137,7 @@ is damaged, 10 no such store, 12 wrong passphrase, 130 interrupted.`,
     const store = await openAt(session, flags, { mode: 'read', others: [target], threads: true })
     try {
       const snapshot = await store.snapshot(wanted.snapshot, filterOf(flags))
-      const path = pathIn(snapshot, wanted.path)
+      const path = await pathIn(snapshot, wanted.path)
       const result = await store.restore(snapshot, target, {
         ...(path !== '' && { path }),
         ...(flags.overwrite && { overwrite: flags.overwrite }),

@@ -106,10 +106,10 @@ export async function openSlot(
   const { head, line, wrapped } = slot
   if (!fitsSlot(slot, secret) || ('passphrase' in secret && secret.passphrase === '')) throw wrongSecret(secret)
   const id = fromHex(head.slot)
-  const unlocking = await unlockingKey(head, secret, derive)
+  // Its tables take a while to be made, and the key takes longer.
+  const [unlocking, wrapping] = await Promise.all([unlockingKey(head, secret, derive), loadWrapping()])
   // GCM-SIV does not commit to its key: without this, one slot could be made to open with several passphrases.
   if (!runtime.timingSafeEqual(hkdf(unlocking, id, commitInfo), wrapped.subarray(0, 32))) throw wrongSecret(secret)
-  const wrapping = await loadWrapping()
   return orCorrupt(head.slot, () => {
     const privateKey = wrapping.open(
       hkdf(unlocking, id, wrapInfo),
