@@ -2,11 +2,14 @@
  * The memory-hard part of Argon2 (RFC 9106): filling the blocks. What comes before and after it, a few hashes, is its caller's.
  * Two 64-bit words of a block are one register, so a row or a column of the permutation is eight of them.
  *
- * Memory map: the first page belongs to the kernel; the blocks of 1 KiB follow, lane after lane.
+ * The memory is shared: threads fill segments of different lanes at the same time, so each lane has scratch memory of its own.
+ *
+ * Memory map: the first page belongs to the kernel, 4 KiB of it to each of at most 16 lanes; the blocks of 1 KiB follow, lane after lane.
+ *   0x1000  a block of zeros, which nobody writes
+ * of each lane, from lane × 0x1000 on:
  *   0x0400  the block at hand, between its rows and its columns
  *   0x0800  addresses of the next 128 blocks
  *   0x0c00  what they follow from: pass, lane, slice, blocks, passes, kind, counter
- *   0x1000  a block of zeros
  */
 
 const WORK: usize = 0x400
@@ -20,29 +23,31 @@ const KIND: u64 = 2
 
 /** §3.1.2, one segment: slice `slice` (0 to 3) of a lane in a pass. `columns`: the blocks of a lane. */
 export function fillSegment(pass: u32, lane: u32, slice: u32, lanes: u32, columns: u32, passes: u32): void {
+  const scratch: usize = <usize>lane << 12
   const length = columns >> 2
   const independent = pass == 0 && slice < 2
   if (independent) {
-    memory.fill(INPUT, 0, BLOCK)
-    store<u64>(INPUT, pass, 0)
-    store<u64>(INPUT, lane, 8)
-    store<u64>(INPUT, slice, 16)
-    store<u64>(INPUT, <u64>lanes * columns, 24)
-    store<u64>(INPUT, passes, 32)
-    store<u64>(INPUT, KIND, 40)
+    const input = scratch + INPUT
+    memory.fill(input, 0, BLOCK)
+    store<u64>(input, pass, 0)
+    store<u64>(input, lane, 8)
+    store<u64>(input, slice, 16)
+    store<u64>(input, <u64>lanes * columns, 24)
+    store<u64>(input, passes, 32)
+    store<u64>(input, KIND, 40)
   }
   // The first two blocks of a lane are there already.
   const start: u32 = pass == 0 && slice == 0 ? 2 : 0
-  if (independent && start != 0) nextAddresses()
+  if (independent && start != 0) nextAddresses(scratch)
   for (let i = start; i < length; i++) {
-    if (independent && (i & 127) == 0) nextAddresses()
+    if (independent && (i & 127) == 0) nextAddresses(scratch)
     const column = slice * length + i
     const at = place(lane, columns, column)
     const before = place(lane, columns, column == 0 ? columns - 1 : column - 1)
-    const pseudoRandom = load<u64>(independent ? ADDRESSES + ((<usize>i & 127) << 3) : before)
+    const pseudoRandom = load<u64>(independent ? scratch + ADDRESSES + ((<usize>i & 127) << 3) : before)
     const other = pass == 0 && slice == 0 ? lane : <u32>(pseudoRandom >> 32) % lanes
     const reference = place(other, columns, referenced(<u32>pseudoRandom, pass, slice, length, columns, i, other == lane))
-    compress(before, reference, at, pass > 0)
+    compress(scratch + WORK, before, reference, at, pass > 0)
   }
 }
 
@@ -62,19 +67,22 @@ function referenced(j1: u32, pass: u32, slice: u32, length: u32, columns: u32, i
 }
 
 /** §3.4.1.2 */
-function nextAddresses(): void {
-  store<u64>(INPUT, load<u64>(INPUT, 48) + 1, 48)
-  compress(ZEROS, INPUT, ADDRESSES, false)
-  compress(ZEROS, ADDRESSES, ADDRESSES, false)
+function nextAddresses(scratch: usize): void {
+  const work = scratch + WORK
+  const addresses = scratch + ADDRESSES
+  const input = scratch + INPUT
+  store<u64>(input, load<u64>(input, 48) + 1, 48)
+  compress(work, ZEROS, input, addresses, false)
+  compress(work, ZEROS, addresses, addresses, false)
 }
 
-/** §3.5: the compression function G of two blocks, written to a third, or added to what that is. */
-function compress(x: usize, y: usize, to: usize, add: bool): void {
-  for (let i: usize = 0; i < BLOCK; i += 16) v128.store(WORK + i, v128.xor(v128.load(x + i), v128.load(y + i)))
-  for (let row: usize = 0; row < BLOCK; row += 128) permute(WORK + row, 16)
-  for (let column: usize = 0; column < 128; column += 16) permute(WORK + column, 128)
+/** §3.5: the compression function G of two blocks, written to a third, or added to what that is. `work`: room for a block. */
+function compress(work: usize, x: usize, y: usize, to: usize, add: bool): void {
+  for (let i: usize = 0; i < BLOCK; i += 16) v128.store(work + i, v128.xor(v128.load(x + i), v128.load(y + i)))
+  for (let row: usize = 0; row < BLOCK; row += 128) permute(work + row, 16)
+  for (let column: usize = 0; column < 128; column += 16) permute(work + column, 128)
   for (let i: usize = 0; i < BLOCK; i += 16) {
-    let sum = v128.xor(v128.load(WORK + i), v128.xor(v128.load(x + i), v128.load(y + i)))
+    let sum = v128.xor(v128.load(work + i), v128.xor(v128.load(x + i), v128.load(y + i)))
     if (add) sum = v128.xor(sum, v128.load(to + i))
     v128.store(to + i, sum)
   }

@@ -28,7 +28,12 @@ const kernels = [
   { name: 'blake3', source: 'blake3.as.ts', features: ['--enable', 'simd'] },
   { name: 'blake3-scalar', source: 'blake3.as.ts', features: [] },
   { name: 'lz4', source: 'lz4.as.ts', features: [] },
-  { name: 'argon2', source: 'argon2.as.ts', features: ['--enable', 'simd'] },
+  {
+    name: 'argon2',
+    source: 'argon2.as.ts',
+    // The most there can be: whoever makes the memory says how much it is.
+    features: ['--enable', 'simd', '--enable', 'threads', '--sharedMemory', '--maximumMemory', '65536'],
+  },
 ]
 
 const here = dirname(fileURLToPath(import.meta.url))

@@ -82,8 +82,8 @@ export interface CacheOptions {
 export interface OpenOptions {
   readonly unlock: Unlock
   /**
-   * Starts the engine's threads at once, where what follows will need them (a restore, a check): while the key of a passphrase is derived,
-   * all cores but one have nothing to do.
+   * Starts the engine's threads at once, where what follows will need them (a restore, a check), and has them derive the key of a passphrase. Without it threads
+   * of their own do that, which end with the 64 MiB that it takes; the engine's may keep those until they collect garbage.
    */
   readonly threadsAhead?: boolean
   /** The connectors that locations may name, such as `fs` of `@kloset/connector-fs`. Not needed for a `Storage` object. */
@@ -147,7 +147,7 @@ export interface CreateOptions extends Omit<OpenOptions, 'mode'> {
   readonly pack?: number
   /** A name for the first key slot. */
   readonly label?: string
-  /** Costs of Argon2id; default 64 MiB and 3 passes. */
+  /** Costs of Argon2id; default 64 MiB and 3 passes. The memory is filled in 4 lanes. */
   readonly argon2?: { readonly memoryKiB: number; readonly passes: number }
 }
 

@@ -20,8 +20,9 @@ import { dropKeys, unlockStore } from './store/unlocking.js'
 export async function openStore(at: string | Storage, options: OpenOptions): Promise<Store> {
   const call = callOf(options.signal)
   const pool = poolOf(options.engine)
-  const deriving = 'passphrase' in options.unlock ? new Deriving(pool) : undefined
-  if (options.threadsAhead === true) pool.startAhead()
+  const ahead = options.threadsAhead === true
+  if (ahead) pool.startAhead()
+  const deriving = 'passphrase' in options.unlock ? new Deriving(pool, ahead) : undefined
   try {
     const opening = await startOpening(at, options, options.mode ?? 'write', call)
     return await openAt(opening, options, deriving, call)

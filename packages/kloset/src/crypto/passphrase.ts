@@ -1,7 +1,7 @@
 import { type Bytes, utf8 } from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
-import { hasSimd } from '../kernels/module.js'
-import { type Argon2Input, argon2id } from './argon2.js'
+import { hasArgon2 } from '../kernels/argon2.js'
+import { type Argon2Input, argon2id, argon2idMemory, argon2idPart } from './argon2.js'
 
 /** What trying one passphrase costs (Argon2id, RFC 9106). */
 export interface Argon2Costs {
@@ -10,8 +10,8 @@ export interface Argon2Costs {
   readonly lanes: number
 }
 
-/** What writers use unless told otherwise: 0.3 s on the machines of 2024. */
-export const defaultCosts: Argon2Costs = { memoryKiB: 65_536, passes: 3, lanes: 1 }
+/** What writers use unless told otherwise: the second recommendation of RFC 9106, §4. A lane takes 0.08 s on the machines of 2024. */
+export const defaultCosts: Argon2Costs = { memoryKiB: 65_536, passes: 3, lanes: 4 }
 
 /**
  * Why `costs` are refused, or undefined. A hostile slot must not exhaust memory or time, and a weak one must not make
@@ -33,25 +33,58 @@ export function refusedCosts({ memoryKiB, passes, lanes }: Argon2Costs): string 
  * @throws RangeError for costs that {@link refusedCosts} refuses; KLOSET_LIMIT where there is not enough memory
  */
 export async function passphraseKey(passphrase: string, salt: Uint8Array, costs: Argon2Costs): Promise<Bytes> {
-  const refused = refusedCosts(costs)
-  if (refused !== undefined) throw new RangeError(`Argon2id with ${refused}`)
-  const input = { password: utf8(passphrase.normalize('NFC')), salt, ...costs }
-  try {
-    return hasSimd() ? argon2id(input) : await portableArgon2id(input)
-  } catch (cause) {
-    if (!(cause instanceof RangeError) && !(cause instanceof WebAssembly.RuntimeError)) throw cause
-    throw new KlosetError('KLOSET_LIMIT', `Not enough memory for the ${costs.memoryKiB} KiB this passphrase needs`, {
-      hint: 'Free some memory, or unlock with a slot of lower costs.',
-      cause,
-    })
-  }
+  refuse(costs)
+  const input = inputOf(passphrase, salt, costs)
+  return withinMemory(costs, () => (hasArgon2() ? argon2id(input) : portableArgon2id(input)))
 }
 
-/** The same without SIMD, in about one and a half times the time. */
+/**
+ * Memory in which threads compute one key together: all call {@link passphraseKeyPart} with it. Undefined where the kernel does not run,
+ * so that one thread does it by itself.
+ * @throws as {@link passphraseKey}
+ */
+export async function passphraseMemory(costs: Argon2Costs): Promise<WebAssembly.Memory | undefined> {
+  refuse(costs)
+  return hasArgon2() ? withinMemory(costs, () => argon2idMemory(costs)) : undefined
+}
+
+/** A thread's part of {@link passphraseKey}: of those that take part, one gets the key. See {@link argon2idPart}. */
+export function passphraseKeyPart(
+  passphrase: string,
+  salt: Uint8Array,
+  costs: Argon2Costs,
+  memory: WebAssembly.Memory,
+  counters: Int32Array,
+): Bytes | undefined {
+  return argon2idPart(inputOf(passphrase, salt, costs), memory, counters)
+}
+
+/** The same where the kernel does not run, in about one and a half times the time. */
 export async function portableArgon2id({ password, salt, memoryKiB, passes, lanes }: Argon2Input): Promise<Bytes> {
   const { argon2id } = await import('hash-wasm')
   const costs = { memorySize: memoryKiB, iterations: passes, parallelism: lanes, hashLength: 32 }
   return new Uint8Array(await argon2id({ password, salt, ...costs, outputType: 'binary' }))
+}
+
+function refuse(costs: Argon2Costs): void {
+  const refused = refusedCosts(costs)
+  if (refused !== undefined) throw new RangeError(`Argon2id with ${refused}`)
+}
+
+function inputOf(passphrase: string, salt: Uint8Array, costs: Argon2Costs): Argon2Input {
+  return { password: utf8(passphrase.normalize('NFC')), salt, ...costs }
+}
+
+async function withinMemory<T>({ memoryKiB }: Argon2Costs, compute: () => T | Promise<T>): Promise<T> {
+  try {
+    return await compute()
+  } catch (cause) {
+    if (!(cause instanceof RangeError) && !(cause instanceof WebAssembly.RuntimeError)) throw cause
+    throw new KlosetError('KLOSET_LIMIT', `Not enough memory for the ${memoryKiB} KiB this passphrase needs`, {
+      hint: 'Free some memory, or unlock with a slot of lower costs.',
+      cause,
+    })
+  }
 }
 
 function isBetween(value: number, least: number, most: number): boolean {

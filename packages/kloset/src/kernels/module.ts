@@ -6,6 +6,11 @@ export function instantiate<Exports>(base64: string, memory: WebAssembly.Memory)
   return instance.exports as Exports
 }
 
+/** Whether this runtime has all that the kernel in `base64` is made of. */
+export function isRunnable(base64: string): boolean {
+  return WebAssembly.validate(fromBase64(base64))
+}
+
 /** Whether this runtime has the 128-bit SIMD instructions of WebAssembly. */
 export function hasSimd(): boolean {
   return WebAssembly.validate(simdProbe)

@@ -2,9 +2,12 @@ import type { JobFactory, WorkerRequest, WorkerResponse } from './jobs.js'
 import { serveJobs } from './jobs.js'
 import { errorOfPosted } from './posted.js'
 
+/** What moves to a thread instead of being copied. */
+export type Moved = ArrayBuffer | MessagePort
+
 /** A thread as a runtime starts it. */
 export interface Thread {
-  post(request: WorkerRequest, transfer: readonly ArrayBuffer[]): void
+  post(request: WorkerRequest, transfer: readonly Moved[]): void
   /** Whether a call is under way: then the process stays alive for it. */
   busy(yes: boolean): void
   stop(): Promise<void>
@@ -17,14 +20,8 @@ export type StartThread = (hear: { response(response: WorkerResponse): void; fai
 export interface JobSet {
   readonly size: number
   /** Asks the job in a worker, counted around; the answers of one worker come in the order of the calls. */
-  call(worker: number, message: unknown, transfer?: readonly ArrayBuffer[]): Promise<unknown>
+  call(worker: number, message: unknown, transfer?: readonly Moved[]): Promise<unknown>
   end(): Promise<void>
-}
-
-/** See {@link Pool.beside}. */
-export interface Beside {
-  call(message: unknown): Promise<unknown>
-  close(): Promise<void>
 }
 
 /** Threads that run jobs; without any, jobs run on the thread that asks. */
@@ -69,18 +66,14 @@ export class Pool {
     this.#workers ??= this.#startAll()
   }
 
-  /** A job in a thread of its own that starts at once, and ends when it is closed: what it took of memory is given back. */
-  beside(kind: string, init: unknown): Beside {
-    const pool = new Pool(Math.min(1, this.size), this.#start, this.#inline)
-    const started = pool.start(kind, init)
-    // Whoever calls it hears.
-    started.catch(() => undefined)
-    return { call: async (message) => (await started).call(0, message), close: () => pool.close() }
+  /** At most so many threads of their own, which end when it is closed: what they took of memory is given back. */
+  beside(most: number): Pool {
+    return new Pool(Math.min(most, this.size), this.#start, this.#inline)
   }
 
   /** Works with jobs in at most so many threads of their own, which end then. */
   async apart<T>(kind: string, init: unknown, most: number, work: (jobs: JobSet) => Promise<T>): Promise<T> {
-    const pool = new Pool(Math.min(most, this.size), this.#start, this.#inline)
+    const pool = this.beside(most)
     try {
       return await work(await pool.start(kind, init))
     } finally {
@@ -135,7 +128,7 @@ class PooledWorker {
     })
   }
 
-  call(request: WorkerRequest, transfer: readonly ArrayBuffer[]): Promise<unknown> {
+  call(request: WorkerRequest, transfer: readonly Moved[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#failed !== undefined) {
         reject(this.#failed)

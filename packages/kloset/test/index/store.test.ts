@@ -1,8 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Engine, Notice, Store } from '../../src/api.js'
 import { toHex } from '../../src/bytes/index.js'
@@ -12,28 +10,21 @@ import { createEngine, openStore } from '../../src/index.js'
 import { type MemoryPlace, memoryStorage } from '../../src/storage/index.js'
 import { errorsOf, keyringOf, newStore, noise, type Specs, scripted } from '../backup/support.js'
 import { memoryDestination } from '../restore/memory-destination.js'
+import { type Bundled, bundled } from '../support/threads.js'
 
 // More backups than segments are held in memory, so that the index of the store is in a sorted file; all in real threads.
 const backups = 40
 const unlock = { plaintext: true } as const
-let bundle: string
+let worker: Bundled
 let cache: string
 let engine: Engine
 let place: MemoryPlace
 let last: string
 
 beforeAll(async () => {
-  const src = fileURLToPath(new URL('../../src', import.meta.url))
   cache = mkdtempSync(join(tmpdir(), 'kloset-cache-'))
-  // Threads cannot load TypeScript. It has to be where its dependencies are found.
-  bundle = mkdtempSync(join(src, '../node_modules/test-'))
-  await build({
-    configFile: false,
-    root: src,
-    logLevel: 'error',
-    build: { ssr: join(src, 'kloset-worker.ts'), outDir: bundle, target: 'node20' },
-  })
-  engine = createEngine({ workers: 2, worker: pathToFileURL(join(bundle, 'kloset-worker.js')) })
+  worker = await bundled('src/kloset-worker.ts')
+  engine = createEngine({ workers: 2, worker: worker.url })
   const made = await newStore({ engine, cache: { folder: cache } })
   place = made.place
   for (let i = 0; i < backups; i++) last = (await made.store.backup(scripted(specs(i)))).snapshot!.id
@@ -41,7 +32,8 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await engine.close()
-  for (const folder of [bundle, cache]) rmSync(folder, { recursive: true, force: true })
+  worker.remove()
+  rmSync(cache, { recursive: true, force: true })
 })
 
 describe('a store whose index is in a sorted file', () => {

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os'
-import { parentPort, Worker } from 'node:worker_threads'
+import { parentPort, type TransferListItem, Worker } from 'node:worker_threads'
 import type { JobFactory, WorkerRequest, WorkerResponse } from '../jobs.js'
 import { serveJobs } from '../jobs.js'
-import type { Thread } from '../pool.js'
+import type { Moved, Thread } from '../pool.js'
 
 /** How many threads run at the same time here. */
 export const parallelism: number = availableParallelism()
@@ -21,7 +21,9 @@ export function startThread(
   // An idle pool keeps no process alive; a call under way does, see `busy`.
   worker.unref()
   return {
-    post: (request: WorkerRequest, transfer: readonly ArrayBuffer[]) => worker.postMessage(request, [...transfer]),
+    post: (request: WorkerRequest, transfer: readonly Moved[]) =>
+      // Node types its ports apart from those of the web, which they are.
+      worker.postMessage(request, [...transfer] as TransferListItem[]),
     busy: (yes: boolean) => (yes ? worker.ref() : worker.unref()),
     async stop() {
       worker.removeAllListeners('exit')
