@@ -174,6 +174,19 @@ describe('the size of a cache', () => {
     list.mockRestore()
   })
 
+  it('leaves alone what somebody is writing, however large that is', () => {
+    const at = folder()
+    const cache = cacheIn(at, 64 * 1024)
+    cache.keep('index/x', bytes(10))
+    // The sorted index of a large store, while it is made.
+    mkdirSync(join(at, id, 'sorted'), { recursive: true })
+    const path = join(at, id, 'sorted', `${'ab'.repeat(16)}.1-2-3-abc.tmp`)
+    writeFileSync(path, bytes(100 * 1024))
+    for (let i = 0; i < 20; i++) cache.keep(`index/${i}`, bytes(4000))
+    cache.close()
+    expect(existsSync(path)).toBe(true)
+  })
+
   it('counts what writers left that were killed', () => {
     const at = folder()
     const cache = cacheIn(at)
