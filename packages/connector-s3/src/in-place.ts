@@ -118,7 +118,10 @@ class Line {
   constructor(options: ConnectionOptions, open: (reading: Reading) => Socket) {
     this.#options = options
     this.#socket = open({ buffer: () => this.#room(), callback: (length) => this.#arrived(length) })
-    const cutOff = () => this.#asked?.fail(new ConnectionError('cut-off', 'the answer was cut off'))
+    const cutOff = () => {
+      // All of it may be there, and wait for its pace.
+      if (!this.#isWhole) this.#asked?.fail(new ConnectionError('cut-off', 'the answer was cut off'))
+    }
     this.#socket
       .on('error', (error) => this.#asked?.fail(error))
       .on('end', cutOff)
@@ -169,9 +172,14 @@ class Line {
     else this.#asked.fail(new ConnectionError('idle', `nothing moved for ${idleTimeout / 1000} s`))
   }
 
-  /** Where what comes next belongs. */
+  get #isWhole(): boolean {
+    return this.#answer !== undefined && this.#at === this.#answer.body.length
+  }
+
+  /** Where what comes next belongs: never nothing, which would be taken for an error. */
   #room(): Uint8Array {
     if (this.#answer === undefined) return this.#start.subarray(this.#length)
+    if (this.#isWhole) return this.#start
     const { body } = this.#answer
     return this.#asked?.pace === undefined ? body.subarray(this.#at) : body.subarray(this.#at, this.#at + pacedSlice)
   }
@@ -179,22 +187,29 @@ class Line {
   /** Takes what came into the room for it; whether more may come now. */
   #arrived(length: number): boolean {
     const asked = this.#asked
-    // Nobody asked for it.
-    if (asked === undefined) this.close()
-    else if (!asked.watch.keeps(length)) asked.fail(new ConnectionError('trickle', 'the answer comes in drops'))
-    else if (this.#answer !== undefined) this.#at += length
-    else this.#begin(asked, length)
-    if (this.#answer === undefined || this.#asked === undefined) return true
-    if (this.#at === this.#answer.body.length) {
-      this.#finish(this.#asked, this.#answer)
+    if (asked === undefined) {
+      // Nobody asked for it.
+      this.close()
       return true
     }
-    if (asked?.pace === undefined) return true
-    asked.pace(length).then(
-      () => this.#socket.resume(),
-      (error: unknown) => this.#asked?.fail(error),
+    const before = this.#at
+    if (!asked.watch.keeps(length)) asked.fail(new ConnectionError('trickle', 'the answer comes in drops'))
+    else if (this.#answer !== undefined) this.#at += length
+    else this.#begin(asked, length)
+    const { pace } = asked
+    const bytes = this.#at - before
+    if (pace === undefined || bytes === 0 || this.#asked !== asked) return this.#go(asked)
+    pace(bytes).then(
+      () => this.#asked === asked && this.#go(asked) && this.#socket.resume(),
+      (error: unknown) => this.#asked === asked && asked.fail(error),
     )
     return false
+  }
+
+  /** Ends what was asked for once all of it is there. */
+  #go(asked: Asked): true {
+    if (this.#asked === asked && this.#isWhole) this.#finish(asked, this.#answer!)
+    return true
   }
 
   #begin(asked: Asked, length: number): void {
@@ -225,6 +240,7 @@ class Line {
   #finish(asked: Asked, answer: HttpAnswer): void {
     this.#answer = undefined
     this.#length = 0
+    this.#at = 0
     if (this.#keep) this.#socket.unref().setTimeout(keptOpen)
     else this.close()
     asked.done(answer)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { InPlace } from '../src/in-place.js'
@@ -167,19 +167,26 @@ describe('answers read in place', () => {
     await ended
   })
 
-  test('wait for their pace, piece by piece', async () => {
-    const asked: number[] = []
-    scripts.push({ pieces: [`HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`] })
-    const answer = await get({
-      pace: async (bytes) => {
-        asked.push(bytes)
-        await turn()
-      },
-    })
-    expect(answer?.body.length).toBe(200_000)
-    expect(Math.max(...asked)).toBeLessThanOrEqual(16 * 1024)
-    expect(asked.length).toBeGreaterThan(10)
-    client.close()
+  test('wait for their pace, piece by piece and to the last, whatever becomes of the connection meanwhile', async () => {
+    for (const [size, close] of [
+      [1, false],
+      [200_000, false],
+      [0, false],
+      [200_000, true],
+    ] as const) {
+      const asked: number[] = []
+      scripts.push({ pieces: [`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`], close })
+      const answer = await get({
+        pace: async (bytes) => {
+          asked.push(bytes)
+          await delay(2)
+        },
+      })
+      expect(Buffer.from(answer!.body).equals(Buffer.alloc(size, 'x'))).toBe(true)
+      expect(asked.reduce((sum, bytes) => sum + bytes, 0)).toBe(size)
+      expect(Math.max(0, ...asked)).toBeLessThanOrEqual(16 * 1024)
+    }
+    expect(connections).toBe(1)
   })
 
   test('end with the signal, and so does their connection', async () => {
