@@ -21,7 +21,7 @@ export interface S3Request {
   readonly body?: Uint8Array
   readonly pace?: Paced['pace']
   /** Whether much is expected in the answer. */
-  readonly large?: boolean
+  readonly large?: boolean | undefined
   readonly signal: AbortSignal
   /** Completes "cannot …". */
   readonly doing: string
@@ -125,7 +125,7 @@ export class Client {
         headers: { ...signed, ...lengthOf(method, body), 'accept-encoding': 'identity', 'user-agent': 'kloset' },
         body,
         pace,
-        ...(large && { large }),
+        large,
         signal,
       })
       this.#known = true

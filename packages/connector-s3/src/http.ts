@@ -30,7 +30,7 @@ export interface HttpRequest {
   readonly pace?: Paced['pace']
   readonly signal: AbortSignal
   /** Whether much is expected in the answer. */
-  readonly large?: boolean
+  readonly large?: boolean | undefined
 }
 
 /** An answer that arrived whole. */

@@ -26,7 +26,7 @@ import {
 export class InPlace {
   readonly #options: ConnectionOptions
   readonly #limit: ReturnType<typeof pLimit>
-  readonly #idle = new Map<string, Line[]>()
+  readonly #lines = new Set<Line>()
   #context: SecureContext | undefined
   #useless = false
 
@@ -47,25 +47,25 @@ export class InPlace {
   }
 
   close(): void {
-    for (const lines of this.#idle.values()) for (const line of lines) line.close()
+    for (const line of this.#lines) line.close()
   }
 
   async #ask(head: string, request: HttpRequest): Promise<HttpAnswer | Unlike> {
     const { host, port = this.#options.secure ? 443 : 80, signal } = request
-    const place = `${host}:${port}`
     signal.throwIfAborted()
-    const line = this.#idle.get(place)?.pop() ?? this.#connect(host, port, place)
-    const outcome = await line.ask(head, request)
-    if (line.open) this.#keep(place, line)
-    return outcome
+    const place = `${host}:${port}`
+    const idle = [...this.#lines].find((line) => line.place === place && line.isIdle)
+    return (idle ?? this.#connect(host, port, place)).ask(head, request)
   }
 
   #connect(host: string, port: number, place: string): Line {
-    return new Line(this.#options, (onread) => {
+    const line = new Line(this.#options, place, (onread) => {
       const how = { ...connecting, host, port, onread }
       const socket = this.#options.secure ? this.#secure(how) : connect(how)
-      return socket.on('close', () => this.#forget(place, socket))
+      return socket.on('close', () => this.#lines.delete(line))
     })
+    this.#lines.add(line)
+    return line
   }
 
   #secure(how: TcpNetConnectOpts & { readonly host: string }): Socket {
@@ -74,18 +74,6 @@ export class InPlace {
     this.#context ??= createSecureContext(ca && { ca: [...ca] })
     const name = isIP(how.host) === 0 ? { servername: how.host } : {}
     return secureConnect({ ...how, ...name, secureContext: this.#context })
-  }
-
-  #keep(place: string, line: Line): void {
-    const lines = this.#idle.get(place)
-    if (lines === undefined) this.#idle.set(place, [line])
-    else lines.push(line)
-  }
-
-  #forget(place: string, socket: Socket): void {
-    const lines = this.#idle.get(place)
-    const at = lines?.findIndex((line) => line.isOver(socket)) ?? -1
-    if (at >= 0) lines!.splice(at, 1)
   }
 }
 
@@ -105,6 +93,8 @@ const mostHead = 16 * 1024
 
 /** One connection; a request at a time. */
 class Line {
+  /** What it is connected to. */
+  readonly place: string
   readonly #options: ConnectionOptions
   readonly #socket: Socket
   // The head of an answer, and what of its body comes with it.
@@ -115,7 +105,8 @@ class Line {
   #keep = true
   #asked: Asked | undefined
 
-  constructor(options: ConnectionOptions, open: (reading: Reading) => Socket) {
+  constructor(options: ConnectionOptions, place: string, open: (reading: Reading) => Socket) {
+    this.place = place
     this.#options = options
     this.#socket = open({ buffer: () => this.#room(), callback: (length) => this.#arrived(length) })
     const cutOff = () => {
@@ -129,12 +120,9 @@ class Line {
       .on('timeout', () => this.#idled())
   }
 
-  get open(): boolean {
-    return !this.#socket.destroyed
-  }
-
-  isOver(socket: Socket): boolean {
-    return socket === this.#socket
+  /** Whether it can take a request. */
+  get isIdle(): boolean {
+    return this.#asked === undefined && !this.#socket.destroyed
   }
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
@@ -196,20 +184,23 @@ class Line {
     if (!asked.watch.keeps(length)) asked.fail(new ConnectionError('trickle', 'the answer comes in drops'))
     else if (this.#answer !== undefined) this.#at += length
     else this.#begin(asked, length)
+    // It may have ended with that.
+    if (this.#asked !== asked) return true
     const { pace } = asked
     const bytes = this.#at - before
-    if (pace === undefined || bytes === 0 || this.#asked !== asked) return this.#go(asked)
+    if (pace === undefined || bytes === 0) {
+      if (this.#isWhole) this.#finish(asked)
+      return true
+    }
+    const goOn = (): void => {
+      if (this.#isWhole) this.#finish(asked)
+      this.#socket.resume()
+    }
     pace(bytes).then(
-      () => this.#asked === asked && this.#go(asked) && this.#socket.resume(),
+      () => this.#asked === asked && goOn(),
       (error: unknown) => this.#asked === asked && asked.fail(error),
     )
     return false
-  }
-
-  /** Ends what was asked for once all of it is there. */
-  #go(asked: Asked): true {
-    if (this.#asked === asked && this.#isWhole) this.#finish(asked, this.#answer!)
-    return true
   }
 
   #begin(asked: Asked, length: number): void {
@@ -237,7 +228,8 @@ class Line {
     }
   }
 
-  #finish(asked: Asked, answer: HttpAnswer): void {
+  #finish(asked: Asked): void {
+    const answer = this.#answer!
     this.#answer = undefined
     this.#length = 0
     this.#at = 0

@@ -44,12 +44,9 @@ export class CacheBudget {
     const found = this.#files.list(this.#folder).sort((a, b) => a.used - b.used)
     let total = found.reduce((sum, { size }) => sum + size, 0)
     for (const { name, size, used } of found) {
-      // Somebody is writing it, and would find it gone.
-      const temporary = name.endsWith('.tmp')
-      const abandoned = temporary && now - used > abandonedAfter
-      if (temporary && !abandoned) continue
-      // What comes in until the next time has to fit as well.
-      if (!abandoned && total <= this.#size * (1 - 2 / share)) continue
+      // What somebody is writing stays, however much it is; what was given up goes. What comes in until the next time has to fit as well.
+      const stays = name.endsWith('.tmp') ? now - used <= abandonedAfter : total <= this.#size * (1 - 2 / share)
+      if (stays) continue
       // Without its sorted index a large store would need as much memory: all else makes room for that, as long as somebody uses it.
       if (/\/sorted\/[^/.]+$/.test(name) && now - used < forgottenAfter) continue
       this.#files.remove(this.#files.join(this.#folder, ...name.split('/')))
