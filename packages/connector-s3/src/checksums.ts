@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import zlib from 'node:zlib'
 
-/** The CRC-32 of bytes (that of zlib and Ethernet), by the runtime where it has it: Node from 20.15 on, 6 GB/s. */
-export const crc32: (bytes: Uint8Array) => number =
-  typeof zlib.crc32 === 'function' ? (bytes) => zlib.crc32(bytes) >>> 0 : crc32Reference
+/**
+ * The CRC-32 of bytes (that of zlib and Ethernet), by the runtime where it has it: Node from 20.15 on, 6 GB/s of what is in the processor's cache.
+ * `before` is that of the bytes before them.
+ */
+export const crc32: (bytes: Uint8Array, before?: number) => number =
+  typeof zlib.crc32 === 'function' ? (bytes, before) => zlib.crc32(bytes, before) >>> 0 : crc32Reference
 
 /** The same by the book: RFC 1952 §8. */
-export function crc32Reference(bytes: Uint8Array): number {
-  let crc = 0xffffffff
+export function crc32Reference(bytes: Uint8Array, before = 0): number {
+  let crc = ~before
   for (const byte of bytes) crc = table[(crc ^ byte) & 0xff]! ^ (crc >>> 8)
   return ~crc >>> 0
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
-import { KlosetError, type Paced } from 'kloset/connector'
+import { KlosetError, type Lent, type Paced } from 'kloset/connector'
 import { type Address, targetOf } from './address.js'
 import { Connection } from './connection.js'
 import type { Credentials } from './credentials.js'
@@ -22,6 +22,8 @@ export interface S3Request {
   readonly pace?: Paced['pace']
   /** Whether much is expected in the answer. */
   readonly large?: boolean | undefined
+  readonly memory?: Lent['memory']
+  readonly crc?: boolean | undefined
   readonly signal: AbortSignal
   /** Completes "cannot …". */
   readonly doing: string
@@ -110,7 +112,7 @@ export class Client {
   }
 
   async #once(request: S3Request, keys: Keys | undefined, region: string): Promise<HttpAnswer> {
-    const { method, key = '', parameters = {}, body, pace, large, signal } = request
+    const { method, key = '', parameters = {}, body, pace, large, memory, crc, signal } = request
     const { host, port, hostHeader, path } = targetOf(this.address, region, key)
     const query = queryOf(parameters)
     const headers = { ...request.headers, host: hostHeader, 'x-amz-content-sha256': this.#payload(body) }
@@ -126,6 +128,8 @@ export class Client {
         body,
         pace,
         large,
+        memory,
+        crc,
         signal,
       })
       this.#known = true

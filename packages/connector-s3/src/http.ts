@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { LookupFunction, Socket } from 'node:net'
-import type { Paced } from 'kloset/connector'
+import type { Lent, Paced } from 'kloset/connector'
 import { largestObject } from './object-names.js'
 
 /** How requests are made. */
@@ -31,14 +31,19 @@ export interface HttpRequest {
   readonly signal: AbortSignal
   /** Whether much is expected in the answer. */
   readonly large?: boolean | undefined
+  readonly memory?: Lent['memory']
+  /** Whether the CRC-32 of the answer will be asked for: it costs least as the bytes arrive. */
+  readonly crc?: boolean | undefined
 }
 
 /** An answer that arrived whole. */
 export interface HttpAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** In memory that nothing else shares. */
-  readonly body: Uint8Array<ArrayBuffer>
+  /** In memory that nothing else shares, or that was lent for it. */
+  readonly body: Uint8Array
+  /** The CRC-32 of the body, where it was computed on the way. */
+  readonly crc?: number | undefined
 }
 
 /** Why there is no answer although the network has no error to tell of. */

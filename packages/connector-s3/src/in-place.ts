@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { createSecureContext, type SecureContext, connect as secureConnect } from 'node:tls'
-import { onAbort, type Paced } from 'kloset/connector'
+import { type Lent, onAbort, type Paced } from 'kloset/connector'
 import pLimit from 'p-limit'
+import { crc32 } from './checksums.js'
 import {
   ConnectionError,
   type ConnectionOptions,
@@ -126,11 +127,13 @@ class Line {
   }
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
-  ask(head: string, { pace, signal }: HttpRequest): Promise<HttpAnswer | Unlike> {
+  ask(head: string, { pace, memory, crc, signal }: HttpRequest): Promise<HttpAnswer | Unlike> {
     const { idleTimeout, connectTimeout, secure } = this.#options
     return new Promise((resolve, reject) => {
       const asked: Asked = {
         pace,
+        memory,
+        crc: crc === true ? 0 : undefined,
         watch: new Watch(idleTimeout),
         end: (settle) => {
           this.#asked = undefined
@@ -182,7 +185,7 @@ class Line {
     }
     const before = this.#at
     if (!asked.watch.keeps(length)) asked.fail(new ConnectionError('trickle', 'the answer comes in drops'))
-    else if (this.#answer !== undefined) this.#at += length
+    else if (this.#answer !== undefined) this.#add(asked, this.#answer.body, length)
     else this.#begin(asked, length)
     // It may have ended with that.
     if (this.#asked !== asked) return true
@@ -220,16 +223,22 @@ class Line {
     } else if (size > largestAnswer) {
       asked.fail(new ConnectionError('too-large', 'the answer is larger than any object'))
     } else {
-      this.#answer = { status, headers, body: unshared(size) }
+      this.#answer = { status, headers, body: roomFor(size, asked.memory) }
       this.#answer.body.set(body)
-      this.#at = body.length
+      this.#add(asked, this.#answer.body, body.length)
       // What may follow the last chunk is not looked at.
       this.#keep = expected !== 'chunks' && !/\bclose\b/i.test(headers.connection ?? '')
     }
   }
 
+  /** Counts what was put into the body. */
+  #add(asked: Asked, body: Uint8Array, length: number): void {
+    if (asked.crc !== undefined) asked.crc = crc32(body.subarray(this.#at, this.#at + length), asked.crc)
+    this.#at += length
+  }
+
   #finish(asked: Asked): void {
-    const answer = this.#answer!
+    const answer = { ...this.#answer!, crc: asked.crc }
     this.#answer = undefined
     this.#length = 0
     this.#at = 0
@@ -239,9 +248,17 @@ class Line {
   }
 }
 
+/** What was lent, where it has room. */
+function roomFor(size: number, memory: Lent['memory']): Uint8Array {
+  return memory !== undefined && memory.byteLength >= size ? new Uint8Array(memory, 0, size) : unshared(size)
+}
+
 /** What a connection is busy with. */
 interface Asked {
   readonly pace: Paced['pace']
+  readonly memory: Lent['memory']
+  /** That of what arrived, where it is wanted. */
+  crc: number | undefined
   readonly watch: Watch
   end(settle: () => void): void
   done(outcome: HttpAnswer | Unlike): void

@@ -91,7 +91,7 @@ class S3Storage implements Storage {
   }
 
   /** API: GetObject */
-  async get(name: string, { signal, range, pace }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
+  async get(name: string, { signal, range, pace, memory }: Parameters<Storage['get']>[1]): Promise<Uint8Array> {
     signal.throwIfAborted()
     checkObjectName(name)
     if (range?.length === 0) return this.#nothing(name, range, signal)
@@ -102,6 +102,8 @@ class S3Storage implements Storage {
         ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
         : { 'x-amz-checksum-mode': 'ENABLED' },
       large: true,
+      memory,
+      crc: range === undefined,
       pace,
       signal,
       doing: this.#doing('read', name),
@@ -179,13 +181,13 @@ class S3Storage implements Storage {
   }
 
   /** A whole object, where the server or whoever stored it noted a checksum: of these bytes. */
-  #verified(name: string, { body, headers }: HttpAnswer): Uint8Array {
+  #verified(name: string, { body, headers, ...answer }: HttpAnswer): Uint8Array {
     const noted = headers[note]
     const given = headers['x-amz-checksum-crc32']
     // That of an object in parts may be one of their checksums, which then ends in how many.
     const whole = typeof given === 'string' && !given.includes('-') ? given : undefined
     if (noted === undefined && whole === undefined) return body
-    const crc = crc32(body)
+    const crc = answer.crc ?? crc32(body)
     if (whole === undefined ? noted === crcNote(crc) : whole === crcHeader(crc)) return body
     throw damagedInTransit(this.#doing('read', name), 'it is not what its checksum says', this.location)
   }

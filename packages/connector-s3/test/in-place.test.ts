@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { crc32Reference } from '../src/checksums.js'
 import { InPlace } from '../src/in-place.js'
 
 const never = new AbortController().signal
@@ -94,6 +95,28 @@ describe('answers read in place', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('go where they are told to, and are summed up on the way', async () => {
+    const given = fc.record({
+      size: fc.nat(100_000),
+      room: fc.nat(150_000),
+      cuts: fc.array(fc.nat(60_000), { maxLength: 8 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(given, async ({ size, room, cuts }) => {
+        const body = Buffer.from(Uint8Array.from({ length: size }, (_, at) => at * 11 + (at >> 8)))
+        const head = `HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`
+        scripts.push({ pieces: cut(Buffer.concat([Buffer.from(head), body]), cuts) })
+        const memory = new SharedArrayBuffer(room)
+        const answer = (await get({ memory, crc: true }))!
+        expect(body.equals(answer.body)).toBe(true)
+        expect(answer.body.buffer === memory).toBe(room >= size)
+        expect(answer.crc).toBe(crc32Reference(body))
+      }),
+      { numRuns: 40 },
+    )
+    client.close()
   })
 
   test('that are errors may come in chunks', async () => {

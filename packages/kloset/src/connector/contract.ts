@@ -116,6 +116,16 @@ export interface Paced {
   readonly pace?: ((bytes: number) => Promise<void>) | undefined
 }
 
+/** Where what is read may be put. */
+export interface Lent {
+  /**
+   * Memory that the answer may take, from its beginning, where it has room for it: then nothing has to be allocated, and no page has to be
+   * cleared, for something that is soon forgotten. It is the storage's until the promise is settled, and nothing writes to it any more after
+   * that, however it ended. A storage need not use it.
+   */
+  readonly memory?: ArrayBufferLike | undefined
+}
+
 /** An object and its size in bytes. */
 export interface StoredObject {
   readonly name: string
@@ -145,7 +155,7 @@ export interface Storage {
    * The object, or exactly the range of it.
    * @throws KLOSET_NOT_FOUND where there is none, and where the range reaches beyond its end.
    */
-  get(name: string, how: Call & Paced & { readonly range: Range | undefined }): Promise<Uint8Array>
+  get(name: string, how: Call & Paced & Lent & { readonly range: Range | undefined }): Promise<Uint8Array>
   stat(name: string, how: Call): Promise<{ readonly size: number } | undefined>
   /** The objects whose names start with `prefix` and are greater than `after`, ascending. */
   list(prefix: string, how: Call & { readonly after: string | undefined }): Batches<StoredObject>
@@ -259,6 +269,8 @@ export interface Source {
     readonly access: 'random' | 'in-order'
     /** True for dumps: one failed entry fails the backup. */
     readonly atomic: boolean
+    /** It is known to have few entries, some hundred at most: they are scanned sooner than a thread is started. */
+    readonly few?: boolean
     readonly ranges: boolean
     /** The resolution of its times, in nanoseconds: two changes within it look the same. */
     readonly timeGrain: bigint

@@ -16,6 +16,7 @@ export type {
   Inspector,
   Kept,
   LeftOut,
+  Lent,
   Location,
   Making,
   Option,

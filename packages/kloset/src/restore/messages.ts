@@ -28,7 +28,7 @@ export interface FramesMessage {
   /** The first bytes of the pack: its header. */
   readonly header: Bytes
   /** The sealed frames, in one buffer. */
-  readonly bytes: Bytes
+  readonly bytes: Uint8Array
   /** Four numbers a frame: ordinal, where it is in `bytes`, sealed length, raw length. */
   readonly frames: Uint32Array
   /** Records of the files concerned. */

@@ -1,7 +1,7 @@
 import { toHex } from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
 import type { IndexTable } from '../index/index.js'
-import { type PackRead, type Placed, planReads } from '../store/reads.js'
+import { gap, type PackRead, type Placed, planReads } from '../store/reads.js'
 import type { Target } from './entries.js'
 
 /** A file being restored, from its first piece to its last. */
@@ -27,6 +27,9 @@ export interface Request extends PackRead<Piece> {
 
 /** A request reads at most about so many sealed bytes. */
 const requestBytes = 4 * 1024 * 1024
+
+/** What hardly any request is longer than, with the start of its pack that may come with it. */
+export const mostRead: number = requestBytes + gap
 
 /** Gathers what has to be written until it is worth planning, so that each frame is read once however often it is needed. */
 export class Window {

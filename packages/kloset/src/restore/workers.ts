@@ -6,13 +6,14 @@ import { type PostedError, postedModule } from '../runtime/jobs.js'
 import type { JobSet } from '../runtime/pool.js'
 import { errorOfPosted } from '../runtime/posted.js'
 import type { OpenedStore } from '../store/opened.js'
+import { movable, ReadMemory } from '../store/read-memory.js'
 import { PackRanges, type ReadFrames } from '../store/reads.js'
 import { type Extent, extents, type PlacedExtent } from '../tree/index.js'
 import type { Target } from './entries.js'
 import type { BeginReply, LeftOutReply, RestoreInit, RestoreMessage, RestoreReply } from './messages.js'
 import { ReadAhead, type Reading } from './read-ahead.js'
 import type { RestoreReport } from './report.js'
-import { type FileState, type Request, Window } from './window.js'
+import { type FileState, mostRead, type Request, Window } from './window.js'
 
 /** So many bytes of files are planned together. */
 const windowBytes = 128 * 1024 * 1024
@@ -34,6 +35,7 @@ export class WorkerRestore {
   readonly #call: Call
   readonly #store: OpenedStore
   readonly #fallback: (target: Target) => Promise<void>
+  readonly #memory = new ReadMemory(mostRead)
   readonly #ahead: ReadAhead
   readonly #directories: Bytes[] = []
   #lastDirectories = new RecordWriter()
@@ -58,9 +60,10 @@ export class WorkerRestore {
     this.#report = report
     this.#call = call
     this.#fallback = fallback
-    const ranges = new PackRanges(store.storage, call, (bytes) => {
+    const read = (bytes: number): void => {
       report.read += bytes
-    })
+    }
+    const ranges = new PackRanges(store.storage, call, read, this.#memory)
     this.#ahead = new ReadAhead(
       (request) => ranges.read(request),
       jobs.size * depth,
@@ -274,8 +277,10 @@ export class WorkerRestore {
     let reply: RestoreReply
     try {
       const read = await this.#ahead.take(reading)
-      const message = messageOf(request, files, pieces, read)
-      reply = await this.#ask<RestoreReply>(worker, message, [read.bytes.buffer])
+      const { bytes, moved } = movable(read.bytes)
+      const message = messageOf(request, files, pieces, { ...read, bytes })
+      reply = await this.#ask<RestoreReply>(worker, message, moved)
+      this.#memory.give(bytes)
     } catch (error) {
       this.#call.signal.throwIfAborted()
       if (!isKlosetError(error)) throw error

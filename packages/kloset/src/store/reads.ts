@@ -3,6 +3,7 @@ import type { Call, Storage } from '../connector/index.js'
 import type { FrameRef } from '../index/index.js'
 import { packObject } from '../pack/index.js'
 import { packHeaderLength } from '../pack/reader.js'
+import { alone, type ReadMemory } from './read-memory.js'
 
 /** A blob that is wanted, and where it is. */
 export interface Placed {
@@ -22,7 +23,7 @@ export interface PackRead<T extends Placed> {
 }
 
 /** Frames this near to each other are read together: the bytes between cost less than another request. */
-const gap = 128 * 1024
+export const gap: number = 128 * 1024
 
 /** Plans how to read blobs: each frame once, in the order of packs, with requests of at most about `most` bytes. */
 export function planReads<T extends Placed>(blobs: readonly T[], most: number): PackRead<T>[] {
@@ -57,8 +58,7 @@ function joins(first: FrameRef, last: FrameRef, next: FrameRef, most: number): b
 export interface ReadFrames {
   /** The first bytes of the pack: its header. */
   readonly header: Bytes
-  /** Alone in its memory, so that it can be moved to a worker. */
-  readonly bytes: Bytes
+  readonly bytes: Uint8Array
   /** Where in the file `bytes` start. */
   readonly from: number
 }
@@ -68,13 +68,15 @@ export class PackRanges {
   readonly #storage: Storage
   readonly #call: Call
   readonly #told: (bytes: number) => void
+  readonly #memory: ReadMemory | undefined
   readonly #headers = new Map<string, Promise<Bytes>>()
 
-  /** `told` hears how many bytes were read. */
-  constructor(storage: Storage, call: Call, told: (bytes: number) => void) {
+  /** `told` hears how many bytes were read; `memory` is for whoever gives it back. */
+  constructor(storage: Storage, call: Call, told: (bytes: number) => void, memory?: ReadMemory) {
     this.#storage = storage
     this.#call = call
     this.#told = told
+    this.#memory = memory
   }
 
   async read({ pack, from, to }: Pick<PackRead<Placed>, 'pack' | 'from' | 'to'>): Promise<ReadFrames> {
@@ -95,7 +97,14 @@ export class PackRanges {
   }
 
   #header(name: string): Promise<Bytes> {
-    return this.#headers.get(name) ?? this.#keep(name, this.#get(name, 0, packHeaderLength))
+    return this.#headers.get(name) ?? this.#keep(name, this.#headerAlone(name))
+  }
+
+  async #headerAlone(name: string): Promise<Bytes> {
+    const range = { offset: 0, length: packHeaderLength }
+    const header = await this.#storage.get(name, { ...this.#call, range })
+    this.#told(header.length)
+    return alone(header)
   }
 
   /** Whoever asks for the header meanwhile waits for the same. */
@@ -105,13 +114,11 @@ export class PackRanges {
     return header
   }
 
-  async #get(name: string, from: number, to: number): Promise<Bytes> {
-    const range = { offset: from, length: to - from }
-    const bytes = await this.#storage.get(name, { ...this.#call, range })
-    this.#told(bytes.length)
-    // Buffers of this size may be slices of a pool.
-    return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
-      ? (bytes as Bytes)
-      : new Uint8Array(bytes)
+  async #get(name: string, from: number, to: number): Promise<Uint8Array> {
+    const length = to - from
+    const how = { ...this.#call, range: { offset: from, length } }
+    const bytes = await (this.#memory?.get(this.#storage, name, length, how) ?? this.#storage.get(name, how))
+    this.#told(length)
+    return bytes
   }
 }

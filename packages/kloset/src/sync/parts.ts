@@ -1,3 +1,4 @@
+import { alone } from '../store/read-memory.js'
 import type { PackRead, Placed, ReadFrames } from '../store/reads.js'
 import type { FrameParts } from './messages.js'
 
@@ -20,5 +21,5 @@ export function framesOf(
     sealedLength,
     rawLength,
   ])
-  return { pack, header, bytes, frames: Uint32Array.from(places), blobs, ids }
+  return { pack, header, bytes: alone(bytes), frames: Uint32Array.from(places), blobs, ids }
 }

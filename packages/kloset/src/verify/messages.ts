@@ -11,7 +11,7 @@ export interface VerifyInit {
 /** A whole pack to verify, as it was read. */
 export interface VerifyMessage {
   readonly name: Bytes
-  readonly file: Bytes
+  readonly file: Uint8Array
   /** Three numbers a frame, as the index has them: offset, sealed length, raw length. */
   readonly frames: Uint32Array
 }

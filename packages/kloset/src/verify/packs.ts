@@ -1,10 +1,11 @@
 import type { CheckOptions, Finding } from '../api.js'
-import { type Bytes, toHex } from '../bytes/index.js'
+import { toHex } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError } from '../errors.js'
 import type { IndexedPack, IndexTable } from '../index/index.js'
 import { limits, packObject } from '../pack/index.js'
 import type { OpenedStore } from '../store/opened.js'
+import { movable, ReadMemory } from '../store/read-memory.js'
 import { finding } from './findings.js'
 import type { Lost } from './lost.js'
 import type { VerifyInit, VerifyMessage } from './messages.js'
@@ -101,12 +102,17 @@ export async function readPacks(
   const jobs = await store.startJobs('verify', init)
   const found: Finding[] = []
   let next = 0
+  const reading: Reading = {
+    store,
+    lost,
+    memory: new ReadMemory(packs.reduce((most, { size }) => Math.max(most, size), 0)),
+    call,
+  }
   const lane = async (worker: number): Promise<void> => {
+    const verify: Verify = (message, moved) => jobs.call(worker, message, moved) as Promise<VerifiedPack>
     for (let pack = packs[next++]; pack !== undefined; pack = packs[next++]) {
       call.signal.throwIfAborted()
-      found.push(
-        ...(await readPack(store, pack, lost, (message) => jobs.call(worker, message, [message.file.buffer]), call)),
-      )
+      found.push(...(await readPack(reading, pack, verify)))
       report.entries++
       report.bytes += pack.size
       report.tell()
@@ -121,21 +127,23 @@ export async function readPacks(
   return found
 }
 
-async function readPack(
-  store: OpenedStore,
-  { name, frames }: Pick<IndexedPack, 'name' | 'frames'>,
-  lost: Lost,
-  verify: (message: VerifyMessage) => Promise<unknown>,
-  call: Call,
-  again = false,
-): Promise<Finding[]> {
+/** What reading packs needs. */
+interface Reading {
+  readonly store: OpenedStore
+  readonly lost: Lost
+  readonly memory: ReadMemory
+  readonly call: Call
+}
+
+type Verify = (message: VerifyMessage, moved: readonly ArrayBuffer[]) => Promise<VerifiedPack>
+
+async function readPack(reading: Reading, pack: IndexedPack, verify: Verify, again = false): Promise<Finding[]> {
+  const { store, lost, memory, call } = reading
+  const { name, frames, size } = pack
   const object = packObject(name)
-  let file: Bytes
+  let read: Uint8Array
   try {
-    const bytes = await store.storage.get(object, { ...call, range: undefined })
-    // What moves to a worker must be alone in its memory.
-    const alone = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
-    file = alone ? (bytes as Bytes) : new Uint8Array(bytes)
+    read = await memory.get(store.storage, object, size, { ...call, range: undefined })
   } catch (error) {
     if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
     await store.log.refresh(call)
@@ -146,9 +154,11 @@ async function readPack(
     lost.pack(name)
     return [finding('pack-missing', object, `${object} is missing`)]
   }
-  const reply = (await verify({ name, file, frames })) as VerifiedPack
+  const { bytes: file, moved } = movable(read)
+  const reply = await verify({ name, file, frames }, moved)
+  memory.give(file)
   // A network may have changed it on the way: what is damaged is damaged twice.
-  if (reply.findings.length > 0 && !again) return readPack(store, { name, frames }, lost, verify, call, true)
+  if (reply.findings.length > 0 && !again) return readPack(reading, pack, verify, true)
   for (const { frame, id } of reply.findings) {
     if (id !== undefined) lost.blob(name, id)
     else if (frame !== undefined) lost.frame(name, frame)

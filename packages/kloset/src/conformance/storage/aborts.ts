@@ -72,6 +72,27 @@ export const abortChecks: readonly Check<Bench>[] = [
     },
   },
   {
+    name: 'writes nothing to memory that it was lent once a get has ended, however that was',
+    needs: 'write',
+    timeout: 120_000,
+    async run(bench) {
+      const storage = await bench.client()
+      const name = bench.named('lent')
+      const body = pattern(4_000_000)
+      await storage.put(name, body, replacing)
+      for (const delay of [0, 1, 3]) {
+        const memory = new SharedArrayBuffer(body.length)
+        await abortedAfter(delay, (signal) => storage.get(name, { signal, range: undefined, memory }))
+        const all = new Uint8Array(memory).fill(0xa5)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        check(
+          all.every((byte) => byte === 0xa5),
+          'memory that was lent belongs to the caller again',
+        )
+      }
+    },
+  },
+  {
     name: 'stops a listing that is aborted between batches',
     needs: 'list',
     timeout: 120_000,

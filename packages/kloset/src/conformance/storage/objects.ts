@@ -65,6 +65,31 @@ export const objectChecks: readonly Check<Bench>[] = [
     },
   },
   {
+    name: 'may read into memory that it is lent, and leaves the rest of it as it is',
+    needs: 'write',
+    async run(bench) {
+      const storage = await bench.client()
+      const name = bench.named('lent')
+      const body = pattern(300_000)
+      await storage.put(name, body, replacing)
+      for (const range of [undefined, { offset: 1000, length: 200_000 }, { offset: 0, length: 0 }]) {
+        const expected = range === undefined ? body : body.subarray(range.offset, range.offset + range.length)
+        for (const room of [0, expected.length - 1, expected.length, expected.length + 5000])
+          for (const Memory of [ArrayBuffer, SharedArrayBuffer]) {
+            const memory = new Memory(Math.max(0, room))
+            const all = new Uint8Array(memory).fill(0xa5)
+            const bytes = await storage.get(name, { signal: never, range, memory })
+            checkBytes(bytes, expected, `what was read with ${room} bytes lent`)
+            if (bytes.buffer === memory) checkEqual(bytes.byteOffset, 0, 'where the answer starts in lent memory')
+            check(
+              all.subarray(expected.length).every((byte) => byte === 0xa5),
+              'what follows the answer in lent memory is left as it was',
+            )
+          }
+      }
+    },
+  },
+  {
     name: 'stores a view of a larger array',
     needs: 'write',
     async run(bench) {
