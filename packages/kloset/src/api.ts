@@ -82,8 +82,9 @@ export interface CacheOptions {
 export interface OpenOptions {
   readonly unlock: Unlock
   /**
-   * Starts the engine's threads at once, where what follows will need them (a restore, a check), and has them derive the key of a passphrase. Without it threads
-   * of their own do that, which end with the 64 MiB that it takes; the engine's may keep those until they collect garbage.
+   * Starts the engine's threads at once, where what follows will need them (a restore, a check). Threads that are started derive the key of a passphrase, where the
+   * runtime cannot do that on others (Node from 24.7 on); where there are none, threads of their own do, which end with the 64 MiB that it takes. The engine's may keep
+   * those until they collect garbage.
    */
   readonly threadsAhead?: boolean
   /** The connectors that locations may name, such as `fs` of `@kloset/connector-fs`. Not needed for a `Storage` object. */
@@ -376,7 +377,7 @@ export interface ArchiveResult {
 /** One thing that is wrong with a store, as data. */
 export interface Finding {
   readonly level: 'error' | 'warning'
-  /** Stable: `pack-corrupt`, `pack-missing`, `chunk-missing`, `tree-corrupt`, …; see docs/errors.md. */
+  /** Stable: `frame-corrupt`, `pack-missing`, `chunk-missing`, `tree-corrupt`, …; see docs/errors.md. */
   readonly code: string
   /** The object's name. */
   readonly object: string

@@ -13,7 +13,6 @@ export type FindingCode =
   | 'segment-corrupt'
   | 'pack-missing'
   | 'pack-size'
-  | 'pack-corrupt'
   | 'frame-corrupt'
   | 'footer-corrupt'
   | 'chunk-corrupt'
@@ -54,10 +53,6 @@ const remedies: Record<FindingCode, { readonly level: Finding['level']; readonly
   'segment-corrupt': { level: 'error', remedy: `${otherCopy} Restores go on without it: the packs say the same.` },
   'pack-missing': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
   'pack-size': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
-  'pack-corrupt': {
-    level: 'error',
-    remedy: 'All it holds can be read. Put it back from another copy of the store when there is one.',
-  },
   'frame-corrupt': { level: 'error', remedy: `${otherCopy} What else is in the store can be restored.` },
   'footer-corrupt': {
     level: 'error',

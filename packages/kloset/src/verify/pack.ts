@@ -1,6 +1,5 @@
 import { type Bytes, equalBytes, toHex } from '../bytes/index.js'
 import type { Keyring } from '../crypto/index.js'
-import { blake3 } from '../hash/index.js'
 import type { IndexTable } from '../index/index.js'
 import { type Kernels, kernels } from '../kernels/index.js'
 import { type Footer, openPackUnhashed, PackOpener, packObject } from '../pack/index.js'
@@ -9,7 +8,7 @@ import { giveRegion, type Region, takeRegion } from '../pack/regions.js'
 
 /** What is wrong with a pack. */
 export interface PackFinding {
-  readonly code: 'pack-corrupt' | 'footer-corrupt' | 'frame-corrupt' | 'chunk-corrupt' | 'index-mismatch'
+  readonly code: 'footer-corrupt' | 'frame-corrupt' | 'chunk-corrupt' | 'index-mismatch'
   readonly message: string
   /** The frame that cannot be read because of it. */
   readonly frame: number | undefined
@@ -33,8 +32,9 @@ export interface IndexedFrames {
 }
 
 /**
- * Verifies a whole pack: name, header, footer, every frame and every blob, and that the index, if given, says the same. Damage is
- * returned, never thrown.
+ * Verifies a whole pack: header, footer, every frame and every blob, and that the index, if given, says the same. Damage is returned, never
+ * thrown. The hash that is its name is not computed: tags vouch for every byte of a pack already, and only the index can tell that the pack
+ * is the one that should be here.
  */
 export function verifyPack(
   keyring: Keyring,
@@ -72,13 +72,9 @@ class PackVerifying {
   }
 
   run(): VerifiedPack {
-    const named = equalBytes(blake3(this.#file), this.#name)
     const footer = this.#footer()
     if (footer === undefined) this.#framesOfIndex()
     else this.#framesOfFooter(footer)
-    if (!named && this.#findings.length === 0) {
-      this.#find('pack-corrupt', 'its bytes do not have the hash that is its name, yet all it holds can be read')
-    }
     return { findings: this.#findings, blobs: this.#blobs, bytes: this.#bytes }
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Bytes } from '../../src/bytes/index.js'
 import { keyedBlake3 } from '../../src/hash/index.js'
+import { type IndexedPack, IndexTable, segmentOf } from '../../src/index/index.js'
 import { encodeFooter } from '../../src/pack/footer.js'
 import { PackWriter, type SealedPack } from '../../src/pack/index.js'
 import { verifyPack } from '../../src/verify/index.js'
@@ -28,7 +29,8 @@ function packOf(
 const codes = (name: Bytes, file: Bytes): string[] => verifyPack(keyring, name, file).findings.map(({ code }) => code)
 
 describe('a pack by itself', () => {
-  const { name, file } = packOf([noise(40, 1), noise(50, 2), noise(2048, 3)])
+  const sealed = packOf([noise(40, 1), noise(50, 2), noise(2048, 3)])
+  const { name, file } = sealed
 
   it('is whole where it is', () => {
     expect(verifyPack(keyring, name, file)).toEqual({ findings: [], blobs: 3, bytes: 2138 })
@@ -40,8 +42,15 @@ describe('a pack by itself', () => {
       expect(codes(name, file.subarray(0, length))).not.toEqual([])
   })
 
-  it('is not where it has another name', () => {
-    expect(codes(keyedBlake3(keyring.chunkKey, name), file)).toEqual(['pack-corrupt'])
+  it('is not where it is another pack, which the index tells', () => {
+    const other = packOf([noise(40, 4), noise(50, 5), noise(2048, 6)])
+    const index = new IndexTable()
+    index.add(segmentOf(sealed, 'data'))
+    const [{ frames }] = [...index.packs()] as [IndexedPack]
+    const found = (bytes: Bytes) => verifyPack(keyring, name, bytes, { index, frames }).findings.map(({ code }) => code)
+    expect(found(file)).toEqual([])
+    // Of the same layout, and none of its blobs are those that should be here.
+    expect(found(other.file)).toEqual(['index-mismatch', 'index-mismatch', 'index-mismatch'])
   })
 
   it('is not where its blobs are not what their ids say, each of which is told', () => {
