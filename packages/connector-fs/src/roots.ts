@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, statSync } from 'node:fs'
+import { type BigIntStats, lstatSync, opendirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { KlosetError } from 'kloset/connector'
 import { fsError } from './errors.js'
@@ -30,6 +30,28 @@ export function sourceRoot(path: string): SourceRoot {
     context: { path: folder },
   })
 }
+
+/** Whether there are only few files at the root, and no folders among them. What cannot be listed is not known to be so. */
+export function hasFew({ folder, only }: SourceRoot): boolean {
+  if (only !== undefined) return true
+  try {
+    const names = opendirSync(folder)
+    try {
+      for (let left = few; left > 0; left--) {
+        const entry = names.readSync()
+        if (entry === null) return true
+        if (entry.isDirectory()) return false
+      }
+      return false
+    } finally {
+      names.closeSync()
+    }
+  } catch {
+    return false
+  }
+}
+
+const few = 100
 
 function look(path: string, stat: typeof statSync | typeof lstatSync): BigIntStats | undefined {
   try {

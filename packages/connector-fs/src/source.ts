@@ -6,7 +6,7 @@ import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
 import { hasNative } from './native.js'
 import { forReading, readingError } from './reading.js'
-import { type SourceRoot, sourceRoot } from './roots.js'
+import { hasFew, type SourceRoot, sourceRoot } from './roots.js'
 import { type Scanned, scan } from './scan.js'
 import { workerModule } from './sides.js'
 
@@ -74,6 +74,7 @@ class FsSource implements Source {
       order: 'path',
       access: 'random',
       atomic: false,
+      few: listed === undefined && hasFew(root),
       ranges: true,
       timeGrain,
       inspects: true,

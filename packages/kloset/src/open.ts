@@ -1,6 +1,7 @@
 import type { OpenOptions, Store } from './api.js'
 import { connectHere } from './connect.js'
 import { type Call, Registry, type Source, type Storage } from './connector/index.js'
+import { derivesElsewhere } from './crypto/index.js'
 import { poolOf } from './engine.js'
 import { entryObject } from './log/index.js'
 import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening, within } from './opening.js'
@@ -22,7 +23,9 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
   const pool = poolOf(options.engine)
   const ahead = options.threadsAhead === true
   if (ahead) pool.startAhead()
-  const deriving = 'passphrase' in options.unlock ? new Deriving(pool, ahead) : undefined
+  // Threads that are there anyway derive too.
+  const deriving =
+    'passphrase' in options.unlock && !derivesElsewhere ? new Deriving(pool, ahead || pool.isStarted) : undefined
   try {
     const opening = await startOpening(at, options, options.mode ?? 'write', call)
     return await openAt(opening, options, deriving, call)

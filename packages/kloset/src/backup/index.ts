@@ -35,7 +35,7 @@ import { type Identity, identityOf, type Parent, parentOf, sameAs } from './pare
 import { recordedOptions, rootsOf } from './recorded.js'
 import { BackupReport } from './report.js'
 import { scanHere } from './scan.js'
-import { forgetScan, scanAhead, scanThere } from './scan-ahead.js'
+import { forgetScan, scanAhead, scansThere, scanThere } from './scan-ahead.js'
 import { SlotQueue, UnorderedSlots } from './slots.js'
 import { backupSource, ParentDamaged } from './source.js'
 import { Uploads } from './uploads.js'
@@ -333,8 +333,7 @@ class BackupSession {
     })
     const rules = scanRules(source, this.#options)
     this.#tellWithoutEffect(source)
-    const scansThere = source.worker !== undefined && source.capabilities.order === 'path'
-    const scan = scansThere ? scanThere(this.#store.pool, source, rules) : scanHere(source, rules, call)
+    const scan = scansThere(source) ? scanThere(this.#store.pool, source, rules) : scanHere(source, rules, call)
     const fetch = (id: Uint8Array): Promise<Bytes> => blobs.node(id, call)
     try {
       return await backupSource({

@@ -159,9 +159,14 @@ function compare(a: Part, b: Part): number {
 
 const started = new WeakMap<Source, { readonly pool: Pool; readonly rules: string; readonly scan: ScanAhead }>()
 
+/** Whether a source is scanned in workers. */
+export function scansThere({ worker, capabilities }: Source): boolean {
+  return worker !== undefined && capabilities.order === 'path' && capabilities.few !== true
+}
+
 /** Starts the scan of a source before it is needed. */
 export function scanAhead(pool: Pool, source: Source, rules: ScanRules): void {
-  if (source.worker === undefined || source.capabilities.order !== 'path' || started.has(source)) return
+  if (!scansThere(source) || started.has(source)) return
   started.set(source, { pool, rules: JSON.stringify(rules), scan: new ScanAhead(pool, source, rules) })
 }
 

@@ -1,16 +1,8 @@
 import { blake2b } from '@noble/hashes/blake2.js'
 import { type Bytes, concatBytes } from '../bytes/index.js'
 import { type Argon2Blocks, argon2Blocks, argon2Memory } from '../kernels/argon2.js'
+import type { Argon2Input } from '../runtime/index.js'
 import { newCounters, Segments } from './segments.js'
-
-/** What Argon2 is given. */
-export interface Argon2Input {
-  readonly password: Uint8Array
-  readonly salt: Uint8Array
-  readonly memoryKiB: number
-  readonly passes: number
-  readonly lanes: number
-}
 
 /** Argon2id, version 0x13, without secret and associated data: 32 bytes (RFC 9106, §3.2). @throws RangeError where there is not enough memory */
 export function argon2id(input: Argon2Input): Bytes {

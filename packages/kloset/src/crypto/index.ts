@@ -20,7 +20,7 @@ export {
   plaintextMaterial,
   type SealLabel,
 } from './keyring.js'
-export { type Argon2Costs, defaultCosts, passphraseKey, refusedCosts } from './passphrase.js'
+export { type Argon2Costs, defaultCosts, derivesElsewhere, passphraseKey, refusedCosts } from './passphrase.js'
 export { type Sealer, sealer } from './sealed.js'
 export { giveUp, newCounters } from './segments.js'
 export type { SlotHead, SlotKdf } from './slot-head.js'

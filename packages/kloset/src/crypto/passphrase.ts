@@ -1,7 +1,8 @@
 import { type Bytes, utf8 } from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
 import { hasArgon2 } from '../kernels/argon2.js'
-import { type Argon2Input, argon2id, argon2idMemory, argon2idPart } from './argon2.js'
+import { type Argon2Input, runtime } from '../runtime/index.js'
+import { argon2id, argon2idMemory, argon2idPart } from './argon2.js'
 
 /** What trying one passphrase costs (Argon2id, RFC 9106). */
 export interface Argon2Costs {
@@ -29,14 +30,19 @@ export function refusedCosts({ memoryKiB, passes, lanes }: Argon2Costs): string 
 
 /**
  * The key of 32 bytes that follows from a passphrase: Argon2id of its UTF-8 in Unicode normalization form C, so that it is the same
- * however a keyboard composes its accents. Blocks the thread while it computes.
+ * however a keyboard composes its accents. Blocks the thread while it computes, unless {@link derivesElsewhere}.
  * @throws RangeError for costs that {@link refusedCosts} refuses; KLOSET_LIMIT where there is not enough memory
  */
 export async function passphraseKey(passphrase: string, salt: Uint8Array, costs: Argon2Costs): Promise<Bytes> {
   refuse(costs)
   const input = inputOf(passphrase, salt, costs)
-  return withinMemory(costs, () => (hasArgon2() ? argon2id(input) : portableArgon2id(input)))
+  // Whatever went wrong there: a runtime may say that it has it, and be told by its system that it must not.
+  const native = await runtime.argon2id?.(input).catch(() => undefined)
+  return native ?? withinMemory(costs, () => (hasArgon2() ? argon2id(input) : portableArgon2id(input)))
 }
+
+/** Whether the runtime computes {@link passphraseKey} on threads of its own. */
+export const derivesElsewhere: boolean = runtime.argon2id !== undefined
 
 /**
  * Memory in which threads compute one key together: all call {@link passphraseKeyPart} with it. Undefined where the kernel does not run,

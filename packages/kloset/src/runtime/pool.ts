@@ -46,6 +46,11 @@ export class Pool {
     return this.unavailable === undefined ? this.#size : 0
   }
 
+  /** Whether there are threads, or will soon be. */
+  get isStarted(): boolean {
+    return this.#workers !== undefined
+  }
+
   /** Starts a job in each worker. */
   async start(kind: string, init: unknown): Promise<JobSet> {
     if (this.#closed) throw new Error('the engine is closed')

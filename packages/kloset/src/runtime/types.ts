@@ -46,6 +46,15 @@ export interface X25519 {
   sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Bytes
 }
 
+/** What Argon2 (RFC 9106) is given. */
+export interface Argon2Input {
+  readonly password: Uint8Array
+  readonly salt: Uint8Array
+  readonly memoryKiB: number
+  readonly passes: number
+  readonly lanes: number
+}
+
 /** An open file on this machine. It stays readable where somebody removes its name meanwhile. */
 export interface LocalFile {
   /** Length in bytes when it was opened. */
@@ -90,12 +99,16 @@ export interface LocalFiles {
   stateHome(): string
 }
 
-/** What the engine needs from the place it runs in. All calls are synchronous and may be made in any thread. */
+/** What the engine needs from the place it runs in. All calls but one are synchronous, and may be made in any thread. */
 export interface Runtime {
   /** Bytes from the system's cryptographic generator. */
   randomBytes(length: number): Bytes
   aead(name: AeadName): Aead
   readonly x25519: X25519
+  /** HKDF-SHA-256 (RFC 5869). */
+  hkdf(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Bytes
+  /** The tag of 32 bytes of Argon2id, computed on another thread. Absent where the runtime has none. Rejects where it turns out not to have it, and for lack of memory. */
+  readonly argon2id?: (input: Argon2Input) => Promise<Bytes>
   /** Absent where there is only the slow decoder of {@link Runtime.unzstd}. */
   readonly zstd?: Zstd
   /** Decodes zstd in every runtime, without a native one in plain JavaScript. Throws as {@link Zstd.decompress}. */

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
-import { type Argon2Input, argon2idPart } from '../../src/crypto/argon2.js'
+import { argon2idPart } from '../../src/crypto/argon2.js'
+import type { Argon2Input } from '../../src/runtime/index.js'
 
 /** One computation that a thread is to take part in. */
 export interface Part {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concatBytes, fromHex, MalformedError, toHex, utf8 } from '../../src/bytes/index.js'
+import { argon2id } from '../../src/crypto/argon2.js'
 import { type AeadName, type Runtime, runtime } from '../../src/runtime/index.js'
 import { portableRuntime } from '../../src/runtime/portable/index.js'
 
@@ -201,3 +202,30 @@ describe.runIf(runtime.zstd)('native zstd', () => {
 
 // `kloset ` over and over, 400 bytes, by the zstd command at level 1.
 const zstdOfText: Uint8Array = fromHex('28b52ffd609000750000386b6c6f73657420010086528b11')
+
+describe('derivation', () => {
+  it('by HKDF gives the same bytes natively and in JavaScript', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.uint8Array(), fc.uint8Array(), fc.nat(200), (ikm, salt, info, length) => {
+        expect(toHex(runtime.hkdf(ikm, salt, info, length + 1))).toBe(
+          toHex(portableRuntime.hkdf(ikm, salt, info, length + 1)),
+        )
+      }),
+    )
+  })
+
+  it.runIf(runtime.argon2id)('by Argon2id gives the same bytes natively and in our kernel', async () => {
+    const password = fc.uint8Array({ maxLength: 100 })
+    const salt = fc.uint8Array({ minLength: 8, maxLength: 64 })
+    const costs = { memoryKiB: fc.integer({ min: 64, max: 500 }), passes: fc.integer({ min: 1, max: 3 }) }
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({ password, salt, ...costs, lanes: fc.integer({ min: 1, max: 4 }) }),
+        async (input) => {
+          expect(toHex(await runtime.argon2id!(input))).toBe(toHex(argon2id(input)))
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+})

@@ -4,6 +4,7 @@ import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
 import { owned } from './buffers.js'
 import { deflate, deflater, inflate } from './deflate.js'
+import { argon2id, hkdf } from './derivation.js'
 import { localFiles } from './files.js'
 import { x25519 } from './x25519.js'
 import { nativeZstd } from './zstd.js'
@@ -13,6 +14,8 @@ export const nodeRuntime: Runtime = {
   randomBytes: (length) => owned(randomBytes(length)),
   aead,
   x25519,
+  hkdf,
+  ...(argon2id && { argon2id }),
   ...(nativeZstd && { zstd: nativeZstd }),
   unzstd: nativeZstd?.decompress ?? unzstd,
   deflate,

@@ -2,6 +2,7 @@ import type { Bytes } from '../../bytes/index.js'
 import type { Runtime } from '../types.js'
 import { aead } from './aead.js'
 import { deflate, deflater, inflate } from './deflate.js'
+import { hkdf } from './hkdf.js'
 import { x25519 } from './x25519.js'
 import { unzstd } from './zstd.js'
 
@@ -10,6 +11,7 @@ export const portableRuntime: Runtime = {
   randomBytes,
   aead,
   x25519,
+  hkdf,
   unzstd,
   deflate,
   deflater,
