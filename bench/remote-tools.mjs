@@ -1,19 +1,19 @@
 // The programs that are compared on servers. A place is `{ kind, port, server, cache, name }`; what each step runs, as in tools.mjs.
 import { join } from 'node:path'
 import { root } from '../scripts/run.mjs'
-import { firstLine } from './tools.mjs'
+import { firstLine, namesOf } from './tools.mjs'
 
 const cli = join(root, 'packages/cli/dist/cli.js')
 const passphrase = 'correct horse battery staple'
 
 /** The programs of this machine that reach S3 and SFTP servers. */
-export function remoteTools() {
-  return [kloset(), restic()].filter((tool) => tool.version !== undefined)
+export function remoteTools(otherNodes) {
+  return [kloset(process.execPath), ...otherNodes.map(kloset), restic()].filter((tool) => tool.version !== undefined)
 }
 
-function kloset() {
+function kloset(node) {
   const run = (place, verb, ...args) => ({
-    command: process.execPath,
+    command: node,
     args: [cli, 'at', ...reach(place), verb, ...optionsOf(place), ...args],
     env: {
       KLOSET_PASSPHRASE: passphrase,
@@ -30,8 +30,7 @@ function kloset() {
   const optionsOf = ({ kind, server }) =>
     kind === 's3' ? [] : ['-o', `identity=${server.keyFile}`, '-o', `known-hosts=${server.knownHosts}`]
   return {
-    name: 'kloset',
-    version: `${firstLine(process.execPath, [cli, 'version'])}, Node ${process.versions.node}`,
+    ...namesOf(node),
     create: (place) => run(place, 'create'),
     backup: (place, source) => run(place, 'backup', source),
     check: (place) => run(place, 'check', '--read-data'),
@@ -39,7 +38,7 @@ function kloset() {
     // How long reading alone would take.
     reading: (place) =>
       place.kind === 's3' && {
-        command: process.execPath,
+        command: node,
         args: [join(root, 'bench/ranged-gets.mjs'), ...reach(place)],
         env: run(place).env,
       },

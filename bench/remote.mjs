@@ -23,6 +23,7 @@ const help = `npm run bench:remote -- [options]        (build first: npm run set
   --line BYTES   a second that pass the line to the third S3 server (125000000: a gigabit)
   --only NAMES   of s3,s3-far,s3-line,sftp,sftp-far, with commas between
   --work DIR     where to work (/dev/shm)
+  --node PATH    another Node to run kloset with, too; may be repeated
   --no-write     leave docs/benchmarks.md as it is`
 
 const { values: options } = parseArgs({
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
     line: { type: 'string', default: '125000000' },
     only: { type: 'string' },
     work: { type: 'string', default: '/dev/shm' },
+    node: { type: 'string', multiple: true, default: [] },
     'no-write': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -46,7 +48,7 @@ if (options.help) {
 
 const work = temporaryFolder('kloset-bench', options.work)
 const runs = Number(options.runs)
-const tools = remoteTools()
+const tools = remoteTools(options.node)
 const lines = {
   near: '',
   far: `, ${options.latency} ms away`,
@@ -91,8 +93,8 @@ function measureAll(where) {
     for (const tool of tools) {
       const place = {
         ...where,
-        name: `${tool.name}-${sizeOfTree(where.data.folder).files}-${where.port}-${round}`,
-        cache: join(work, `cache-${tool.name}`),
+        name: `${tool.name.replaceAll(/\W+/g, '-').toLowerCase()}-${sizeOfTree(where.data.folder).files}-${where.port}-${round}`,
+        cache: join(work, `cache-${tool.name.replaceAll(/\W+/g, '-')}`),
       }
       for (const [step, costs] of measureOnce(tool, place, round)) {
         const steps = results.get(tool.name)
@@ -113,7 +115,7 @@ function measureOnce(tool, place, round) {
     const costs = measure(command, work)
     steps.set(name, costs)
     console.error(
-      `  ${round}. ${tool.name.padEnd(7)} ${name.padEnd(10)} ${costs.wall.toFixed(2)} s, CPU ${costs.cpu.toFixed(2)} s`,
+      `  ${round}. ${tool.name.padEnd(15)} ${name.padEnd(10)} ${costs.wall.toFixed(2)} s, CPU ${costs.cpu.toFixed(2)} s`,
     )
   }
   try {
@@ -126,7 +128,7 @@ function measureOnce(tool, place, round) {
     step('restore', tool.restore(place, to))
     const reading = tool.reading?.(place)
     if (reading) step('reading', reading)
-    if (tool.name === 'kloset' && round === 1) {
+    if (tool.name.startsWith('kloset') && round === 1) {
       const found = differences(folder, to)
       if (found.length > 0) throw new Error(`the restored tree differs:\n${found.slice(0, 10).join('\n')}`)
     }

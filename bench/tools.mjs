@@ -14,20 +14,27 @@ export function installedTools(otherNodes) {
 }
 
 function kloset(node) {
-  const nodeVersion = firstLine(node, ['--version'])
   const run = (at, ...args) => ({
     command: node,
     args: [cli, 'at', join(at, 'store'), ...args],
     env: { KLOSET_PASSPHRASE: passphrase, XDG_CACHE_HOME: join(at, 'cache') },
   })
   return {
-    name: node === process.execPath ? 'kloset' : `kloset, Node ${nodeVersion?.slice(1).split('.')[0]}`,
-    version: nodeVersion && `${firstLine(node, [cli, 'version'])}, Node ${nodeVersion.slice(1)}`,
+    ...namesOf(node),
     create: (at) => run(at, 'create'),
     backup: (at, source) => run(at, 'backup', source),
     check: (at) => run(at, 'check', '--read-data'),
     restore: (at, to) => run(at, 'restore', '--to', to, 'latest'),
     again: true,
+  }
+}
+
+/** What kloset is called when it runs with a Node, and its version. */
+export function namesOf(node) {
+  const nodeVersion = firstLine(node, ['--version'])
+  return {
+    name: node === process.execPath ? 'kloset' : `kloset, Node ${nodeVersion?.slice(1).split('.')[0]}`,
+    version: nodeVersion && `${firstLine(node, [cli, 'version'])}, Node ${nodeVersion.slice(1)}`,
   }
 }
 
