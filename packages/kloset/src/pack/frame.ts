@@ -1,4 +1,4 @@
-import { MalformedError } from '../bytes/index.js'
+import { free, MalformedError } from '../bytes/index.js'
 import { type Codec, codecNumber, codecOfNumber, compress, decompress, looksCompressible } from '../compress/index.js'
 import { kernels } from '../kernels/index.js'
 import { frameHeaderLength, limits } from './limits.js'
@@ -56,7 +56,9 @@ function shrink(codec: Codec, from: number, length: number, to: number, worth: n
   const stored = compress(codec, raw())
   if (stored === undefined || stored.length > worth) return 0
   kernel.heap().set(stored, to)
-  return stored.length
+  const { length: size } = stored
+  free(stored)
+  return size
 }
 
 /**
@@ -79,6 +81,7 @@ export function unpackFrame(sealedLength: number, rawLength: number, open: (out:
   } else {
     const raw = decompress(codec, kernel.heap().subarray(from, from + stored), rawLength)
     kernel.heap().set(raw, to)
+    free(raw)
   }
   return { at: to, length: rawLength, codec, packed }
 }

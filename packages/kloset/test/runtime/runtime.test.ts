@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { concatBytes, fromHex, MalformedError, toHex, utf8 } from '../../src/bytes/index.js'
+import { concatBytes, free, fromHex, MalformedError, toHex, utf8 } from '../../src/bytes/index.js'
 import { argon2id } from '../../src/crypto/argon2.js'
 import { type AeadName, type Runtime, runtime } from '../../src/runtime/index.js'
+import { owned } from '../../src/runtime/node/buffers.js'
 import { portableRuntime } from '../../src/runtime/portable/index.js'
 
 const runtimes: readonly (readonly [string, Runtime])[] = [
@@ -228,4 +229,17 @@ describe('derivation', () => {
       { numRuns: 40 },
     )
   })
+})
+
+it('frees memory that nothing else is in, and no other', () => {
+  const [one, other] = [Buffer.from('one'), Buffer.from('other')]
+  expect(one.buffer).toBe(other.buffer)
+  free(owned(one))
+  expect(`${one} ${other}`).toBe('one other')
+  // As zlib gives it: with a byte of room at its end.
+  const large = Buffer.allocUnsafeSlow(100_001).subarray(0, 100_000)
+  const bytes = owned(large)
+  expect(bytes.buffer).toBe(large.buffer)
+  free(bytes)
+  expect(bytes.length).toBe('transfer' in ArrayBuffer.prototype ? 0 : 100_000)
 })
