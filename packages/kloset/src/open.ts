@@ -25,7 +25,9 @@ export async function openStore(at: string | Storage, options: OpenOptions): Pro
   if (ahead) pool.startAhead()
   // Threads that are there anyway derive too.
   const deriving =
-    'passphrase' in options.unlock && !derivesElsewhere ? new Deriving(pool, ahead || pool.isStarted) : undefined
+    'passphrase' in options.unlock
+      ? new Deriving(derivesElsewhere ? undefined : pool, ahead || pool.isStarted)
+      : undefined
   try {
     const opening = await startOpening(at, options, options.mode ?? 'write', call)
     return await openAt(opening, options, deriving, call)

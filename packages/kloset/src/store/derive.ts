@@ -1,23 +1,26 @@
 import { type Bytes, toHex } from '../bytes/index.js'
-import { defaultCosts, giveUp, newCounters, type passphraseKey } from '../crypto/index.js'
+import { defaultCosts, giveUp, newCounters, passphraseKey } from '../crypto/index.js'
 import type { JobSet, Pool } from '../runtime/pool.js'
 import type { DeriveMessage, Group } from './derive-job.js'
 
 /**
- * Derives the keys of passphrases in threads: each takes a third of a second of CPU, for which an app's thread must not stand still, and which
- * a command waits for. The threads start at once, before it is known what to derive from.
+ * Derives the keys of passphrases, each once, in threads: it takes a third of a second of CPU, for which an app's thread must not stand still, and
+ * which a command waits for. The threads start at once, before it is known what to derive from.
  */
 export class Deriving {
   readonly #own: Pool | undefined
-  readonly #jobs: Promise<JobSet>
+  readonly #jobs: Promise<JobSet> | undefined
   readonly #derived = new Map<string, Promise<Bytes>>()
 
-  /** `stay`: the pool's own threads do it, which are needed later anyway; otherwise others, which end with {@link close}. */
-  constructor(pool: Pool, stay: boolean) {
-    this.#own = stay ? undefined : pool.beside(defaultCosts.lanes)
-    this.#jobs = (this.#own ?? pool).start('derive', undefined)
+  /**
+   * `stay`: the pool's own threads do it, which are needed later anyway; otherwise others, which end with {@link close}. No pool: the runtime has threads
+   * for it.
+   */
+  constructor(pool: Pool | undefined, stay: boolean) {
+    this.#own = stay ? undefined : pool?.beside(defaultCosts.lanes)
+    this.#jobs = (this.#own ?? pool)?.start('derive', undefined)
     // Whoever derives hears.
-    this.#jobs.catch(() => undefined)
+    this.#jobs?.catch(() => undefined)
   }
 
   /** As {@link passphraseKey}, each key only once. */
@@ -30,12 +33,13 @@ export class Deriving {
 
   /** Nobody has to wait for it. */
   close(): void {
-    const closed = this.#own?.close() ?? this.#jobs.then((jobs) => jobs.end())
-    closed.catch(() => undefined)
+    const closed = this.#own?.close() ?? this.#jobs?.then((jobs) => jobs.end())
+    closed?.catch(() => undefined)
   }
 
   async #compute(message: DeriveMessage): Promise<Bytes> {
     const jobs = await this.#jobs
+    if (jobs === undefined) return passphraseKey(message.passphrase, message.salt, message.costs)
     const threads = Math.min(message.costs.lanes, jobs.size)
     if (threads === 1 || typeof SharedArrayBuffer === 'undefined') return (await jobs.call(0, message)) as Bytes
     return computeTogether(jobs, threads, message)

@@ -81,7 +81,7 @@ export const abortChecks: readonly Check<Bench>[] = [
       const body = pattern(4_000_000)
       await storage.put(name, body, replacing)
       for (const delay of [0, 1, 3]) {
-        const memory = new SharedArrayBuffer(body.length)
+        const memory = new ArrayBuffer(body.length)
         await abortedAfter(delay, (signal) => storage.get(name, { signal, range: undefined, memory }))
         const all = new Uint8Array(memory).fill(0xa5)
         await new Promise((resolve) => setTimeout(resolve, 50))

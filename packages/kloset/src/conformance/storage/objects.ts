@@ -75,7 +75,7 @@ export const objectChecks: readonly Check<Bench>[] = [
       for (const range of [undefined, { offset: 1000, length: 200_000 }, { offset: 0, length: 0 }]) {
         const expected = range === undefined ? body : body.subarray(range.offset, range.offset + range.length)
         for (const room of [0, expected.length - 1, expected.length, expected.length + 5000])
-          for (const Memory of [ArrayBuffer, SharedArrayBuffer]) {
+          for (const Memory of memories) {
             const memory = new Memory(Math.max(0, room))
             const all = new Uint8Array(memory).fill(0xa5)
             const bytes = await storage.get(name, { signal: never, range, memory })
@@ -242,6 +242,9 @@ export const objectChecks: readonly Check<Bench>[] = [
     },
   },
 ]
+
+// Pages that are not isolated have no memory to share.
+const memories = typeof SharedArrayBuffer === 'undefined' ? [ArrayBuffer] : [ArrayBuffer, SharedArrayBuffer]
 
 /** All within the contract: `a-z 0-9 / . _ -`, at most 128 characters, no empty, `.` or `..` segment. */
 function oddNames(prefix: string): string[] {
