@@ -91,10 +91,11 @@ function measureAll(where) {
   const results = new Map(tools.map(({ name }) => [name, new Map()]))
   for (let round = 1; round <= runs; round++) {
     for (const tool of tools) {
+      const folder = tool.name.replaceAll(/\W+/g, '-').toLowerCase()
       const place = {
         ...where,
-        name: `${tool.name.replaceAll(/\W+/g, '-').toLowerCase()}-${sizeOfTree(where.data.folder).files}-${where.port}-${round}`,
-        cache: join(work, `cache-${tool.name.replaceAll(/\W+/g, '-')}`),
+        name: `${folder}-${sizeOfTree(where.data.folder).files}-${where.port}-${round}`,
+        cache: join(work, `cache-${folder}`),
       }
       for (const [step, costs] of measureOnce(tool, place, round)) {
         const steps = results.get(tool.name)

@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, opendirSync, statSync } from 'node:fs'
+import { type BigIntStats, type Dir, lstatSync, opendirSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { KlosetError } from 'kloset/connector'
 import { fsError } from './errors.js'
@@ -34,20 +34,19 @@ export function sourceRoot(path: string): SourceRoot {
 /** Whether there are only few files at the root, and no folders among them. What cannot be listed is not known to be so. */
 export function hasFew({ folder, only }: SourceRoot): boolean {
   if (only !== undefined) return true
+  let names: Dir | undefined
   try {
-    const names = opendirSync(folder)
-    try {
-      for (let left = few; left > 0; left--) {
-        const entry = names.readSync()
-        if (entry === null) return true
-        if (entry.isDirectory()) return false
-      }
-      return false
-    } finally {
-      names.closeSync()
+    names = opendirSync(folder)
+    for (let left = few; left > 0; left--) {
+      const entry = names.readSync()
+      if (entry === null) return true
+      if (entry.isDirectory()) return false
     }
+    return false
   } catch {
     return false
+  } finally {
+    names?.closeSync()
   }
 }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { KlosetError, type Lent, type Storage } from 'kloset/connector'
+import { KlosetError, lentRoom, type Storage } from 'kloset/connector'
 import { makeRoot, syncFolder, using, writeSynced } from './durable.js'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { listObjects } from './listing.js'
@@ -85,7 +85,7 @@ class FsStorage implements Storage {
         const size = info.size
         const { offset, length } = range ?? { offset: 0, length: size }
         if (offset + length > size) throw tooShort(path, name, size, offset + length)
-        const bytes = roomFor(length, memory)
+        const bytes = lentRoom(length, memory) ?? emptyBytes(length)
         let read = 0
         while (read < length) {
           signal.throwIfAborted()
@@ -221,9 +221,8 @@ function ignoreAbsent(error: unknown): void {
   if (!isAbsent(error)) throw error
 }
 
-/** What was lent where it has room; else memory that nothing else shares, not zeroed: every byte is read into before anyone sees it. */
-function roomFor(length: number, memory: Lent['memory']): Uint8Array {
-  if (memory !== undefined && memory.byteLength >= length) return new Uint8Array(memory, 0, length)
+/** Memory that nothing else shares, not zeroed: every byte is read into before anyone sees it. */
+function emptyBytes(length: number): Uint8Array {
   const buffer = Buffer.allocUnsafeSlow(length)
   return new Uint8Array(buffer.buffer, buffer.byteOffset, length)
 }

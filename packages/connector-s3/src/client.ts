@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
-import { KlosetError, type Lent, type Paced } from 'kloset/connector'
+import { KlosetError, type Paced } from 'kloset/connector'
 import { type Address, targetOf } from './address.js'
 import { Connection } from './connection.js'
 import type { Credentials } from './credentials.js'
 import { queryOf } from './encoding.js'
 import { type About, answerError, connectionError, notS3 } from './errors.js'
-import type { HttpAnswer } from './http.js'
+import type { HttpAnswer, Large } from './http.js'
 import type { S3Settings } from './options.js'
 import { emptyPayload, type Keys, Signer, sha256, unsignedPayload } from './signing.js'
 import { rootOf, textIn } from './xml.js'
@@ -20,10 +20,7 @@ export interface S3Request {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
   readonly pace?: Paced['pace']
-  /** Whether much is expected in the answer. */
-  readonly large?: boolean | undefined
-  readonly memory?: Lent['memory']
-  readonly crc?: boolean | undefined
+  readonly large?: Large | undefined
   readonly signal: AbortSignal
   /** Completes "cannot …". */
   readonly doing: string
@@ -112,7 +109,7 @@ export class Client {
   }
 
   async #once(request: S3Request, keys: Keys | undefined, region: string): Promise<HttpAnswer> {
-    const { method, key = '', parameters = {}, body, pace, large, memory, crc, signal } = request
+    const { method, key = '', parameters = {}, body, pace, large, signal } = request
     const { host, port, hostHeader, path } = targetOf(this.address, region, key)
     const query = queryOf(parameters)
     const headers = { ...request.headers, host: hostHeader, 'x-amz-content-sha256': this.#payload(body) }
@@ -128,8 +125,6 @@ export class Client {
         body,
         pace,
         large,
-        memory,
-        crc,
         signal,
       })
       this.#known = true

@@ -52,7 +52,7 @@ export class Connection {
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
   async send(request: HttpRequest): Promise<HttpAnswer> {
-    const answer = request.large === true ? await this.#inPlace.get(request) : undefined
+    const answer = request.large !== undefined ? await this.#inPlace.get(request) : undefined
     return answer ?? this.#send(request)
   }
 

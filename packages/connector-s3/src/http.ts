@@ -29,11 +29,13 @@ export interface HttpRequest {
   /** Asked before each piece of either body passes. */
   readonly pace?: Paced['pace']
   readonly signal: AbortSignal
-  /** Whether much is expected in the answer. */
-  readonly large?: boolean | undefined
-  readonly memory?: Lent['memory']
-  /** Whether the CRC-32 of the answer will be asked for: it costs least as the bytes arrive. */
-  readonly crc?: boolean | undefined
+  readonly large?: Large | undefined
+}
+
+/** That much is expected in the answer. */
+export interface Large extends Lent {
+  /** Whether its CRC-32 will be asked for: that costs least as the bytes arrive. */
+  readonly crc: boolean
 }
 
 /** An answer that arrived whole. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { createSecureContext, type SecureContext, connect as secureConnect } from 'node:tls'
-import { type Lent, onAbort, type Paced } from 'kloset/connector'
+import { type Lent, lentRoom, onAbort, type Paced } from 'kloset/connector'
 import pLimit from 'p-limit'
 import { crc32 } from './checksums.js'
 import {
@@ -127,13 +127,13 @@ class Line {
   }
 
   /** @throws ConnectionError, the system's errors, and the signal's reason */
-  ask(head: string, { pace, memory, crc, signal }: HttpRequest): Promise<HttpAnswer | Unlike> {
+  ask(head: string, { pace, large, signal }: HttpRequest): Promise<HttpAnswer | Unlike> {
     const { idleTimeout, connectTimeout, secure } = this.#options
     return new Promise((resolve, reject) => {
       const asked: Asked = {
         pace,
-        memory,
-        crc: crc === true ? 0 : undefined,
+        memory: large?.memory,
+        crc: large?.crc ? 0 : undefined,
         watch: new Watch(idleTimeout),
         end: (settle) => {
           this.#asked = undefined
@@ -223,7 +223,7 @@ class Line {
     } else if (size > largestAnswer) {
       asked.fail(new ConnectionError('too-large', 'the answer is larger than any object'))
     } else {
-      this.#answer = { status, headers, body: roomFor(size, asked.memory) }
+      this.#answer = { status, headers, body: lentRoom(size, asked.memory) ?? unshared(size) }
       this.#answer.body.set(body)
       this.#add(asked, this.#answer.body, body.length)
       // What may follow the last chunk is not looked at.
@@ -246,11 +246,6 @@ class Line {
     else this.close()
     asked.done(answer)
   }
-}
-
-/** What was lent, where it has room. */
-function roomFor(size: number, memory: Lent['memory']): Uint8Array {
-  return memory !== undefined && memory.byteLength >= size ? new Uint8Array(memory, 0, size) : unshared(size)
 }
 
 /** What a connection is busy with. */

@@ -101,9 +101,7 @@ class S3Storage implements Storage {
       headers: range
         ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
         : { 'x-amz-checksum-mode': 'ENABLED' },
-      large: true,
-      memory,
-      crc: range === undefined,
+      large: { memory, crc: range === undefined },
       pace,
       signal,
       doing: this.#doing('read', name),

@@ -109,7 +109,7 @@ describe('answers read in place', () => {
         const head = `HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`
         scripts.push({ pieces: cut(Buffer.concat([Buffer.from(head), body]), cuts) })
         const memory = new SharedArrayBuffer(room)
-        const answer = (await get({ memory, crc: true }))!
+        const answer = (await get({ large: { memory, crc: true } }))!
         expect(body.equals(answer.body)).toBe(true)
         expect(answer.body.buffer === memory).toBe(room >= size)
         expect(answer.crc).toBe(crc32Reference(body))

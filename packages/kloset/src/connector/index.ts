@@ -38,6 +38,7 @@ export type {
   WorkerSide,
 } from './contract.js'
 export { everything, noHost } from './filter.js'
+export { lentRoom } from './lent.js'
 export type { ListDirectory } from './listing.js'
 export { type ParsedLocation, parseLocation, withQuery } from './location.js'
 export type { OptionValue } from './options.js'

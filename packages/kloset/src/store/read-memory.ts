@@ -7,7 +7,8 @@ import type { Storage } from '../connector/index.js'
  */
 export class ReadMemory {
   readonly #size: number
-  readonly #free: SharedArrayBuffer[] = []
+  readonly #made = new WeakSet<ArrayBufferLike>()
+  readonly #free: ArrayBufferLike[] = []
 
   /** Pieces of `size` bytes; of each only what is written to takes room. */
   constructor(size: number) {
@@ -29,14 +30,18 @@ export class ReadMemory {
     }
   }
 
-  /** Takes back what nobody looks at any more. */
+  /** Takes back what nobody looks at any more; what is not from here stays with whoever made it. */
   give({ buffer }: Uint8Array): void {
-    if (isShared(buffer)) this.#free.push(buffer)
+    if (this.#made.has(buffer)) this.#free.push(buffer)
   }
 
-  #take(length: number): SharedArrayBuffer | undefined {
+  #take(length: number): ArrayBufferLike | undefined {
     if (length > this.#size || typeof SharedArrayBuffer === 'undefined') return undefined
-    return this.#free.pop() ?? new SharedArrayBuffer(this.#size)
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    const memory = new SharedArrayBuffer(this.#size)
+    this.#made.add(memory)
+    return memory
   }
 }
 

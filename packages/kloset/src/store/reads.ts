@@ -83,7 +83,7 @@ export class PackRanges {
     const name = packObject(pack)
     const known = this.#headers.get(name)
     if (known === undefined && from <= gap) {
-      const bytes = this.#get(name, 0, to)
+      const bytes = this.#get(name, 0, to, this.#memory)
       const header = this.#keep(
         name,
         bytes.then((start) => start.slice(0, packHeaderLength)),
@@ -92,19 +92,12 @@ export class PackRanges {
     }
     // Where the request that was to bring the header failed, this one may still succeed.
     const header = known?.catch(() => this.#header(name)) ?? this.#header(name)
-    const [first, bytes] = await Promise.all([header, this.#get(name, from, to)])
+    const [first, bytes] = await Promise.all([header, this.#get(name, from, to, this.#memory)])
     return { header: first, bytes, from }
   }
 
   #header(name: string): Promise<Bytes> {
-    return this.#headers.get(name) ?? this.#keep(name, this.#headerAlone(name))
-  }
-
-  async #headerAlone(name: string): Promise<Bytes> {
-    const range = { offset: 0, length: packHeaderLength }
-    const header = await this.#storage.get(name, { ...this.#call, range })
-    this.#told(header.length)
-    return alone(header)
+    return this.#headers.get(name) ?? this.#keep(name, this.#get(name, 0, packHeaderLength).then(alone))
   }
 
   /** Whoever asks for the header meanwhile waits for the same. */
@@ -114,10 +107,10 @@ export class PackRanges {
     return header
   }
 
-  async #get(name: string, from: number, to: number): Promise<Uint8Array> {
+  async #get(name: string, from: number, to: number, memory?: ReadMemory): Promise<Uint8Array> {
     const length = to - from
     const how = { ...this.#call, range: { offset: from, length } }
-    const bytes = await (this.#memory?.get(this.#storage, name, length, how) ?? this.#storage.get(name, how))
+    const bytes = await (memory?.get(this.#storage, name, length, how) ?? this.#storage.get(name, how))
     this.#told(length)
     return bytes
   }

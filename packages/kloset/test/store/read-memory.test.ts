@@ -51,6 +51,17 @@ describe('memory for what is read', () => {
     expect(new Set(lent).size).toBe(1)
   })
 
+  it('is only what was made here, whatever a storage gives', async () => {
+    const its = new Uint8Array(new SharedArrayBuffer(2000), 0, 1000)
+    its.set(file)
+    const storage = { get: async () => its } as unknown as Storage
+    const memory = new ReadMemory(2000)
+    memory.give(await memory.get(storage, 'a', 1000, how))
+    const { storage: other, lent } = storageOf(true)
+    for (const name of ['b', 'c', 'd']) await memory.get(other, name, 1000, how)
+    expect(lent).not.toContain(its.buffer)
+  })
+
   it('is not lent for what is longer', async () => {
     const { storage, lent } = storageOf(true)
     expect(await new ReadMemory(999).get(storage, 'a', 1000, how)).toEqual(file)

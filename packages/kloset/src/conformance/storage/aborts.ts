@@ -9,9 +9,7 @@ export const abortChecks: readonly Check<Bench>[] = [
     name: 'does nothing when already aborted',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('there')
-      await storage.put(name, pattern(10), replacing)
+      const { storage, name } = await bench.holding('there', pattern(10))
       const reason = new Error('aborted before the call')
       const signal = AbortSignal.abort(reason)
       const how = { signal, ifAbsent: false, tier: 'hot' } as const
@@ -60,10 +58,8 @@ export const abortChecks: readonly Check<Bench>[] = [
     needs: 'write',
     timeout: 120_000,
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('read')
       const body = pattern(10_000_000)
-      await storage.put(name, body, replacing)
+      const { storage, name } = await bench.holding('read', body)
       for (const delay of [0, 1, 2, 5])
         await abortedAfter(delay, async (signal) => {
           checkBytes(await storage.get(name, { signal, range: undefined }), body, 'an object whose get resolved')
@@ -76,10 +72,8 @@ export const abortChecks: readonly Check<Bench>[] = [
     needs: 'write',
     timeout: 120_000,
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('lent')
       const body = pattern(4_000_000)
-      await storage.put(name, body, replacing)
+      const { storage, name } = await bench.holding('lent', body)
       for (const delay of [0, 1, 3]) {
         const memory = new ArrayBuffer(body.length)
         await abortedAfter(delay, (signal) => storage.get(name, { signal, range: undefined, memory }))

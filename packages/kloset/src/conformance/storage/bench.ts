@@ -20,6 +20,14 @@ export class Bench {
     return storage
   }
 
+  /** Another client of the place, and the full name of an object that it has stored there. */
+  async holding(name: string, body: Bytes): Promise<{ readonly storage: Storage; readonly name: string }> {
+    const storage = await this.client()
+    const full = this.named(name)
+    await storage.put(full, body, replacing)
+    return { storage, name: full }
+  }
+
   /** The full name for `name`. */
   named(name: string): string {
     return this.prefix + name

@@ -22,9 +22,7 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'stores an empty object',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('empty')
-      await storage.put(name, new Uint8Array(0), replacing)
+      const { storage, name } = await bench.holding('empty', new Uint8Array(0))
       checkBytes(await storage.get(name, whole), new Uint8Array(0), 'an empty object')
       const nothing = { signal: never, range: { offset: 0, length: 0 } }
       checkBytes(await storage.get(name, nothing), new Uint8Array(0), 'the empty range of an empty object')
@@ -50,10 +48,8 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'keeps its own copy of what is stored, and hands out copies',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('copy')
       const body = pattern(1000)
-      await storage.put(name, body, replacing)
+      const { storage, name } = await bench.holding('copy', body)
       body.fill(0)
       const first = await storage.get(name, whole)
       checkBytes(first, pattern(1000), 'an object whose array was changed after it was stored')
@@ -68,10 +64,8 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'may read into memory that it is lent, and leaves the rest of it as it is',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('lent')
       const body = pattern(300_000)
-      await storage.put(name, body, replacing)
+      const { storage, name } = await bench.holding('lent', body)
       for (const range of [undefined, { offset: 1000, length: 200_000 }, { offset: 0, length: 0 }]) {
         const expected = range === undefined ? body : body.subarray(range.offset, range.offset + range.length)
         for (const room of [0, expected.length - 1, expected.length, expected.length + 5000])
@@ -93,10 +87,8 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'stores a view of a larger array',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('view')
       const view = pattern(5000).subarray(1001, 4001)
-      await storage.put(name, view, replacing)
+      const { storage, name } = await bench.holding('view', view)
       checkBytes(await storage.get(name, whole), view, 'a view')
     },
   },
@@ -104,11 +96,9 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'reads exactly the range asked for',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('ranges')
       const size = 70_000
       const body = pattern(size)
-      await storage.put(name, body, replacing)
+      const { storage, name } = await bench.holding('ranges', body)
       for (const offset of [0, 1, 4095, 4096, 65_536, size - 1, size])
         for (const length of [0, 1, 2, 4096, 65_536, size - offset]) {
           if (offset + length > size) continue
@@ -121,9 +111,7 @@ export const objectChecks: readonly Check<Bench>[] = [
     name: 'refuses a range that reaches beyond the end',
     needs: 'write',
     async run(bench) {
-      const storage = await bench.client()
-      const name = bench.named('beyond')
-      await storage.put(name, pattern(1000), replacing)
+      const { storage, name } = await bench.holding('beyond', pattern(1000))
       for (const [offset, length] of [
         [0, 1001],
         [999, 2],
