@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { type History, isKlosetError, KlosetError, type Storage } from 'kloset/connector'
+import { type History, isKlosetError, isPlaceAbsent, KlosetError, type Storage } from 'kloset/connector'
 import { UsageError } from './exit.js'
 import { givenUnlock, peerNames, type UnlockFlags } from './passphrase.js'
 import { type Place, placeOf } from './places.js'
@@ -134,7 +134,7 @@ async function openPlace({ signal }: Opening, place: Place, flags: StoreFlags): 
       signal,
     })
   } catch (error) {
-    throw isKlosetError(error, 'KLOSET_NOT_FOUND') ? noRepository(place.shown, error) : error
+    throw isPlaceAbsent(error) ? noRepository(place.shown, error) : error
   }
 }
 

@@ -1,22 +1,59 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { chown, type FileHandle, mkdir, open, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { KlosetError } from 'kloset/connector'
 import { systemCode } from './errors.js'
 
-/** Makes the folder and those above it, so that they survive a power cut as what is put into them does. */
+/** Who owns what root writes into somebody else's store. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/**
+ * Makes the folder and those above it, so that they survive a power cut as what is put into them does. Step by step, since Node's own way
+ * reports a full disk as a missing folder, and never ends where the system makes no folders (procfs).
+ */
 export async function makeRoot(root: string): Promise<void> {
-  const first = await mkdir(root, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let folder = root; folder.length >= first.length; folder = dirname(folder))
-    await syncFolder(dirname(folder)).catch((error) => {
-      // A folder one may write into and not read: drop boxes are like that.
-      if (systemCode(error) !== 'EACCES') throw error
+  const above = dirname(root)
+  try {
+    await mkdir(root, { mode: 0o700 })
+  } catch (error) {
+    if (await isFolder(root)) return
+    if (systemCode(error) !== 'ENOENT' || above === root) throw error
+    if (await isFolder(above)) throw takesNoFolders(root, above, error)
+    await makeRoot(above)
+    await mkdir(root, { mode: 0o700 }).catch(async (reason) => {
+      if (!(await isFolder(root))) throw reason
     })
+  }
+  await syncFolder(above).catch((error) => {
+    // A folder one may write into and not read: drop boxes are like that.
+    if (systemCode(error) !== 'EACCES') throw error
+  })
+}
+
+/** Makes one folder; returns whether it was not there. */
+export async function makeFolder(folder: string, owner: Owner | undefined): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+  if (owner) await chown(folder, owner.uid, owner.gid)
+  return true
 }
 
 /** Writes a new file and syncs it to the disk. */
-export async function writeSynced(path: string, body: Uint8Array, signal: AbortSignal): Promise<void> {
+export async function writeSynced(
+  path: string,
+  body: Uint8Array,
+  signal: AbortSignal,
+  owner: Owner | undefined,
+): Promise<void> {
   await using(open(path, 'wx', 0o600), async (file) => {
+    if (owner) await file.chown(owner.uid, owner.gid)
     let written = 0
     while (written < body.length) {
       signal.throwIfAborted()
@@ -56,3 +93,18 @@ export async function using<T>(opening: Promise<FileHandle>, work: (file: FileHa
 }
 
 const noFolderSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  )
+}
+
+function takesNoFolders(root: string, above: string, cause: unknown): KlosetError {
+  return new KlosetError('KLOSET_UNSUPPORTED', `cannot create ${root}: no folders can be made in ${above}`, {
+    hint: 'It was removed, or belongs to the system: choose another place.',
+    context: { path: root },
+    cause,
+  })
+}

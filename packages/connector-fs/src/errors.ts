@@ -12,6 +12,12 @@ export function isAbsent(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
+/** Whether `error` says that there is no room left. */
+export function isFull(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
 /**
  * The {@link KlosetError} for a system error met while doing something to `path`: `doing` completes "cannot …".
  * Errors that are none of the system's (aborts, ours) come back as they are.

@@ -1,11 +1,12 @@
 import { constants } from 'node:fs'
-import { link, mkdir, open, rename, stat, statfs, unlink } from 'node:fs/promises'
+import { link, open, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { KlosetError, lentRoom, type Storage } from 'kloset/connector'
-import { makeRoot, syncFolder, using, writeSynced } from './durable.js'
-import { fsError, isAbsent, systemCode } from './errors.js'
+import { KlosetError, lentRoom, placeAbsent, type Storage } from 'kloset/connector'
+import { makeFolder, makeRoot, type Owner, syncFolder, using, writeSynced } from './durable.js'
+import { fsError, isAbsent, isFull, systemCode } from './errors.js'
 import { listObjects } from './listing.js'
 import { checkObjectName, temporaryFolder } from './object-names.js'
+import { keepReserve, piecesIn, releaseReserve, reserveFolder } from './reserve.js'
 import { removeStale, temporaryName } from './temporary.js'
 
 /** How a {@link fsStorage} is opened. */
@@ -17,7 +18,8 @@ export interface FsStorageOptions {
 
 /**
  * The objects in a folder: each is a file under its own name. A put writes a temporary file, syncs it to the disk, gives it
- * its name with `link` (which fails where there is one: the put-if-absent) or `rename`, and syncs the folder.
+ * its name with `link` (which fails where there is one: the put-if-absent) or `rename`, and syncs the folder. What root writes into a folder
+ * of somebody else's is theirs: otherwise they could not use their store any more.
  * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is not `create`.
  */
 export async function fsStorage(path: string, options: FsStorageOptions = {}): Promise<Storage> {
@@ -25,25 +27,37 @@ export async function fsStorage(path: string, options: FsStorageOptions = {}): P
   signal?.throwIfAborted()
   const root = resolve(path)
   if (mode === 'create') await attempt('create', root, () => makeRoot(root))
-  await attempt('open', root, async () => {
-    if (!(await stat(root)).isDirectory()) throw notAFolder(root)
-  })
-  const putIfAbsent = mode !== 'read' && (await attempt('write to', root, () => prepare(root)))
-  return new FsStorage(root, mode !== 'read', putIfAbsent)
+  const { uid, gid } = await attempt('open', root, () => lookAt(root))
+  const owner = process.geteuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined
+  if (mode === 'read') return new FsStorage(root, { write: false, putIfAbsent: false, owner })
+  const putIfAbsent = await attempt('write to', root, () => prepare(root, mode, owner))
+  return new FsStorage(root, { write: true, putIfAbsent, owner })
 }
 
 class FsStorage implements Storage {
   readonly location: string
   readonly capabilities: Storage['capabilities']
+  readonly reserve: NonNullable<Storage['reserve']>
   readonly #root: string
+  readonly #owner: Owner | undefined
   // Folders that this client has made sure are there and survive a power cut.
   readonly #durable = new Map<string, Promise<void>>()
 
-  constructor(root: string, write: boolean, putIfAbsent: boolean) {
+  constructor(
+    root: string,
+    how: { readonly write: boolean; readonly putIfAbsent: boolean; readonly owner: Owner | undefined },
+  ) {
+    const { write, putIfAbsent, owner } = how
     this.location = root
     this.#root = root
+    this.#owner = owner
     // File operations run in libuv's four threads: more in flight only wait.
     this.capabilities = { write, list: true, putIfAbsent, concurrency: 4 }
+    const folder = this.#path(reserveFolder)
+    this.reserve = {
+      keep: ({ signal }) => attempt('write to', folder, () => keepReserve(root, owner, signal)),
+      release: () => attempt('remove from', folder, () => releaseReserve(root)),
+    }
   }
 
   async put(name: string, body: Uint8Array, how: Parameters<Storage['put']>[2]): Promise<'stored' | 'exists'> {
@@ -52,24 +66,14 @@ class FsStorage implements Storage {
     this.#writable()
     const path = this.#path(name)
     return attempt('write', path, async () => {
-      const temporary = `${this.#root}/${temporaryFolder}/${temporaryName()}`
       try {
-        await writeSynced(temporary, body, how.signal)
-        const folder = path.slice(0, path.lastIndexOf('/'))
-        await this.#ensure(folder)
-        how.signal.throwIfAborted()
-        const outcome = await publish(temporary, path, how.ifAbsent).catch(async (error) => {
-          if (!isAbsent(error)) throw error
-          // Someone removed the folder since this client made it.
-          this.#durable.clear()
-          await this.#ensure(folder)
-          return publish(temporary, path, how.ifAbsent)
-        })
-        // Also where it exists: whoever is told so relies on it, and its writer may have been cut off before this.
-        await syncFolder(folder)
-        return outcome
-      } finally {
-        await unlink(temporary).catch(() => {})
+        return await this.#write(path, body, how)
+      } catch (error) {
+        if (!isAbsent(error)) throw error
+        // Someone removed a folder since this client made it, or the temporary file, for one that was left behind.
+        this.#durable.clear()
+        await makeFolder(this.#path(temporaryFolder), this.#owner)
+        return this.#write(path, body, how)
       }
     })
   }
@@ -143,6 +147,22 @@ class FsStorage implements Storage {
 
   async close(): Promise<void> {}
 
+  async #write(path: string, body: Uint8Array, how: Parameters<Storage['put']>[2]): Promise<'stored' | 'exists'> {
+    const temporary = this.#path(`${temporaryFolder}/${temporaryName()}`)
+    try {
+      await writeSynced(temporary, body, how.signal, this.#owner)
+      const folder = path.slice(0, path.lastIndexOf('/'))
+      await this.#ensure(folder)
+      how.signal.throwIfAborted()
+      const outcome = await publish(temporary, path, how.ifAbsent)
+      // Also where it exists: whoever is told so relies on it, and its writer may have been cut off before this.
+      await syncFolder(folder)
+      return outcome
+    } finally {
+      await unlink(temporary).catch(() => {})
+    }
+  }
+
   #path(name: string): string {
     return `${this.#root}/${name}`
   }
@@ -165,9 +185,7 @@ class FsStorage implements Storage {
   async #make(folder: string): Promise<void> {
     const above = folder.slice(0, folder.lastIndexOf('/'))
     await this.#ensure(above)
-    await mkdir(folder, { mode: 0o700 }).catch((error) => {
-      if (systemCode(error) !== 'EEXIST') throw error
-    })
+    await makeFolder(folder, this.#owner)
     await syncFolder(above)
   }
 }
@@ -175,25 +193,61 @@ class FsStorage implements Storage {
 // Without waiting: a FIFO put in the place of an object must not hang the reader.
 const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
-/** Cleans up after writers that crashed; returns whether hard links work here. */
-async function prepare(root: string): Promise<boolean> {
-  const folder = `${root}/${temporaryFolder}`
-  await mkdir(folder, { mode: 0o700 }).catch((error) => {
-    if (systemCode(error) !== 'EEXIST') throw error
+async function lookAt(root: string): Promise<Owner> {
+  const info = await stat(root).catch((error) => {
+    throw isAbsent(error) ? absent(root, error) : error
   })
-  await removeStale(folder)
-  const probe = `${folder}/${temporaryName()}`
-  await using(open(probe, 'wx', 0o600), async () => {})
+  if (!info.isDirectory()) throw notAFolder(root)
+  return info
+}
+
+/** Cleans up after writers that crashed; returns whether hard links work here. */
+async function prepare(root: string, mode: 'write' | 'create', owner: Owner | undefined): Promise<boolean> {
   try {
-    await link(probe, `${probe}-linked`)
-    await unlink(`${probe}-linked`)
-    return true
+    // Another client that found no store here may remove the folder just then.
+    return await tryIn(root, mode, owner).catch((error) => {
+      if (!isAbsent(error)) throw error
+      return tryIn(root, mode, owner)
+    })
   } catch (error) {
-    if (noLinks.has(systemCode(error) ?? '')) return false
-    throw error
+    if (!isFull(error)) throw error
+    // Pruning will make room. What is set aside can be linked to where no new file can be made.
+    return linksWork(piecesIn(`${root}/${reserveFolder}`)[0]!).catch(() => true)
+  }
+}
+
+async function tryIn(root: string, mode: 'write' | 'create', owner: Owner | undefined): Promise<boolean> {
+  const folder = `${root}/${temporaryFolder}`
+  const made = await makeFolder(folder, owner)
+  try {
+    return await tryOut(folder)
+  } finally {
+    // A folder that is no store must not look like one because somebody took it for one. The first put makes it again.
+    if (made && mode !== 'create') await rmdir(folder).catch(() => {})
+  }
+}
+
+async function tryOut(folder: string): Promise<boolean> {
+  const probe = `${folder}/${temporaryName()}`
+  const { mtimeMs } = await using(open(probe, 'wx', 0o600), (file) => file.stat())
+  try {
+    await removeStale(folder, mtimeMs)
+    return await linksWork(probe)
   } finally {
     await unlink(probe).catch(() => {})
   }
+}
+
+async function linksWork(file: string): Promise<boolean> {
+  const linked = `${file}-${temporaryName()}`
+  try {
+    await link(file, linked)
+  } catch (error) {
+    if (noLinks.has(systemCode(error) ?? '')) return false
+    throw error
+  }
+  await unlink(linked)
+  return true
 }
 
 // What file systems without hard links answer: EPERM on vfat and exfat, the others on some network shares.
@@ -237,5 +291,10 @@ function tooShort(path: string, name: string, size: number, end: number): Kloset
 }
 
 function notAFolder(path: string): KlosetError {
-  return new KlosetError('KLOSET_NOT_FOUND', `${path} is not a folder`, { hint: 'Name a folder.', context: { path } })
+  return placeAbsent(`${path} is not a folder`, { hint: 'Name a folder.', context: { path } })
+}
+
+function absent(path: string, cause: unknown): KlosetError {
+  const hint = 'Check the path, and that the disk it is on is mounted.'
+  return placeAbsent(`cannot open ${path}: it does not exist`, { hint, context: { path }, cause })
 }

@@ -8,12 +8,15 @@ export function temporaryName(): string {
   return randomBytes(12).toString('hex')
 }
 
-/** Removes what crashed writers left in `folder` more than a day ago: a live one is never that slow with one object. */
-export async function removeStale(folder: string): Promise<void> {
+/**
+ * Removes what crashed writers left in `folder` more than a day before `now`: a live one is never that slow with one object. Both times are the
+ * file system's own, in milliseconds: the clock of this machine may be far from that of a file server or of whoever writes there.
+ */
+export async function removeStale(folder: string, now: number): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = `${folder}/${name}`
     // Another client may be cleaning up too, and leftovers harm nobody: what fails here is left for the next one.
     const info = await stat(path).catch(() => undefined)
-    if (info?.isFile() && Date.now() - info.mtimeMs > day) await unlink(path).catch(() => {})
+    if (info?.isFile() && now - info.mtimeMs > day) await unlink(path).catch(() => {})
   }
 }

@@ -1,4 +1,4 @@
-import { type Context, isKlosetError, KlosetError } from 'kloset/connector'
+import { type Context, isKlosetError, KlosetError, placeAbsent } from 'kloset/connector'
 import type { Address } from './address.js'
 import { makeBucket } from './bucket.js'
 import type { Client } from './client.js'
@@ -38,11 +38,14 @@ export type IfAbsent = 'yes' | 'no' | 'unproven'
  * @throws KLOSET_NOT_FOUND where there is no bucket
  */
 export async function findPlace(client: Client, opening: Opening): Promise<IfAbsent> {
-  if (opening.mode !== 'create') return findOut(client, opening)
   try {
     return await findOut(client, opening)
   } catch (error) {
     if (!isKlosetError(error, 'KLOSET_NOT_FOUND')) throw error
+    if (opening.mode !== 'create') {
+      const { message, hint, context } = error
+      throw placeAbsent(message, { ...(hint !== undefined && { hint }), context, cause: error })
+    }
     await makeBucket(client, opening.signal)
     return findOut(client, opening)
   }

@@ -13,13 +13,24 @@ export async function makeRoot(session: Session, root: string): Promise<void> {
   try {
     await session.makeFolder(root)
   } catch (error) {
-    const missing = isAbsent(error)
-    if (missing) await makeRoot(session, above(root))
-    // Where there is something, servers answer “failure”; it may have been made a moment ago.
-    if (missing) await session.makeFolder(root).catch(() => undefined)
-    if ((await session.stat(root)).type !== 'folder') throw error
+    let reason = error
+    if (isAbsent(error) && above(root) !== root) {
+      await makeRoot(session, above(root))
+      reason = await session.makeFolder(root).catch((why) => why)
+    }
+    // Where there is something, servers answer “failure”; it may have been made a moment ago. Where there is nothing, why it could not be
+    // made is what matters, not that it is not there.
+    const found = await session.stat(root).catch(() => undefined)
+    if (found?.type !== 'folder') throw reason
   }
   await syncFolder(session, above(root))
+}
+
+/** The nearest folder above `path` that is there. */
+export async function nearestAbove(session: Session, path: string): Promise<string> {
+  const folder = above(path)
+  const found = await session.stat(folder).catch(() => undefined)
+  return found || folder === above(folder) ? folder : nearestAbove(session, folder)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { KlosetError } from 'kloset/connector'
+import { type Context, type KlosetError, placeAbsent } from 'kloset/connector'
 import { early } from './early.js'
 import { isAbsent, isFull, sftpError, writingError } from './errors.js'
 import { join } from './listing.js'
@@ -20,10 +20,10 @@ export interface Prepared {
  * Looks whether the folder of a store is there and, for writing, what can be done in it. All of it is sent in one go.
  * @throws KLOSET_NOT_FOUND, KLOSET_DENIED
  */
-export async function prepare(session: Session, place: Place, write: boolean): Promise<Prepared> {
+export async function prepare(session: Session, place: Place, mode: Context['mode']): Promise<Prepared> {
   const { root, where } = place
   const looked = early(session.stat(root))
-  const tried = write ? early(tryOut(session, place)) : undefined
+  const tried = mode === 'read' ? undefined : early(tryOut(session, place, mode))
   try {
     const { type } = await looked
     if (type !== 'folder') throw notAFolder(root, where)
@@ -33,7 +33,7 @@ export async function prepare(session: Session, place: Place, write: boolean): P
   return tried ?? { putIfAbsent: false, now: undefined }
 }
 
-async function tryOut(session: Session, { root, where }: Place): Promise<Prepared> {
+async function tryOut(session: Session, { root, where }: Place, mode: 'write' | 'create'): Promise<Prepared> {
   const folder = join(root, temporaryFolder)
   const probe = `${folder}/${temporaryName()}`
   const links = session.server.has('hardlink')
@@ -59,6 +59,9 @@ async function tryOut(session: Session, { root, where }: Place): Promise<Prepare
   }
   const [first, second] = await Promise.allSettled([once, twice])
   await Promise.allSettled(removed)
+  // A folder that is no store must not look like one because somebody took it for one. The first put makes it again.
+  const isNew = mode !== 'create' && (await made.then(() => true).catch(() => false))
+  if (isNew) await session.removeFolder(folder).catch(() => undefined)
   const now = await looked.then(({ mtime }) => mtime).catch(() => undefined)
   if (first.status === 'fulfilled') return { putIfAbsent: second.status === 'rejected', now }
   return { putIfAbsent: links && (await isFull(session, root)), now }
@@ -67,7 +70,7 @@ async function tryOut(session: Session, { root, where }: Place): Promise<Prepare
 const noLinks = new Error('the server makes no hard links')
 
 function notAFolder(path: string, where: string): KlosetError {
-  return new KlosetError('KLOSET_NOT_FOUND', `${path} on ${where} is not a folder`, {
+  return placeAbsent(`${path} on ${where} is not a folder`, {
     hint: 'Check the path: it starts at the root of the server, or with /~/ in the home folder.',
     context: { path, server: where },
   })

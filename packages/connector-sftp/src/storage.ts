@@ -1,6 +1,6 @@
 import { abortable, type Context, KlosetError, type Location, type Storage } from 'kloset/connector'
 import { targetOf } from './config/target.js'
-import { above, Folders, makeRoot, syncAndClose } from './durable.js'
+import { above, Folders, makeRoot, nearestAbove, syncAndClose } from './durable.js'
 import { early } from './early.js'
 import { isAbsent, sftpError, type Writing, writingError } from './errors.js'
 import { HostKeys } from './hosts/trust.js'
@@ -10,6 +10,7 @@ import type { SftpSchema } from './options.js'
 import { prepare } from './prepare.js'
 import { decided, publishNew, publishOver } from './publish.js'
 import { readRange, readWhole } from './reading.js'
+import { keepReserve, releaseReserve } from './reserve.js'
 import { statuses } from './sftp/protocol.js'
 import { type Handle, isStatus, type Session } from './sftp/session.js'
 import { connect } from './ssh/connection.js'
@@ -44,7 +45,7 @@ export async function sftpStorage(at: Location, context: Context<SftpSchema>): P
     return await pool.use(signal, async (session) => {
       const place = { root, where: target.where }
       if (mode === 'create') await making(session, place, abortable(signal, makeRoot(session, root)))
-      const prepared = await abortable(signal, prepare(session, place, mode !== 'read'))
+      const prepared = await abortable(signal, prepare(session, place, mode))
       const write = mode !== 'read'
       if (write && !session.server.has('fsync'))
         context.log(
@@ -71,6 +72,14 @@ export interface Place {
 class SftpStorage implements Storage {
   readonly location: string
   readonly capabilities: Storage['capabilities']
+  readonly reserve: NonNullable<Storage['reserve']> = {
+    keep: ({ signal }) =>
+      this.#changing('write to', signal, (session) =>
+        abortable(signal, keepReserve(session, this.#place.root, signal)),
+      ),
+    release: ({ signal }) =>
+      this.#changing('remove from', signal, (session) => abortable(signal, releaseReserve(session, this.#place.root))),
+  }
   readonly #place: Place
   readonly #pool: Pool
   readonly #depth: number
@@ -243,6 +252,17 @@ class SftpStorage implements Storage {
     })
   }
 
+  /** As `#attempt`, for what changes the folder of the store itself. */
+  #changing<T>(doing: string, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#pool.use(signal, async (session) => {
+      try {
+        return await work(session)
+      } catch (error) {
+        throw await writingError(error, session, this.#writing(doing, this.#place.root, 0))
+      }
+    })
+  }
+
   #tidy(work: Promise<unknown>): void {
     this.#tidying.add(work)
     void early(work.finally(() => this.#tidying.delete(work)))
@@ -291,7 +311,13 @@ async function making<T>(session: Session, { root, where }: Place, work: Promise
   try {
     return await work
   } catch (error) {
-    throw await writingError(error, session, { doing: 'create', path: root, where, root: '/', needed: 0 })
+    throw await writingError(error, session, {
+      doing: 'create',
+      path: root,
+      where,
+      root: await nearestAbove(session, root),
+      needed: 0,
+    })
   }
 }
 

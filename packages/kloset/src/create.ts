@@ -69,6 +69,8 @@ export async function createStore(at: string | Storage, options: CreateOptions):
         )
       if (!own) throw alreadyThere(storage)
     }
+    // Without it, a full place needs somebody to remove something by hand.
+    await storage.reserve?.keep(call).catch(() => call.signal.throwIfAborted())
     const cache = cacheOf(opening, made.store)
     for (const [name, sealed] of slot ?? []) cache?.keep(name, sealed)
     const log = await openLog(opening, keyring, { known: emptyState })

@@ -1,6 +1,13 @@
 import type { Limits, Notice, OpenOptions, Requests, Store } from './api.js'
 import { connectHere } from './connect.js'
-import { type Call, parseLocation, Registry, type ResolvedLocation, type Storage } from './connector/index.js'
+import {
+  type Call,
+  isPlaceAbsent,
+  parseLocation,
+  Registry,
+  type ResolvedLocation,
+  type Storage,
+} from './connector/index.js'
 import type { Keyring } from './crypto/index.js'
 import { poolOf } from './engine.js'
 import { KlosetError } from './errors.js'
@@ -85,8 +92,7 @@ async function storageAt(
     const how = { ...here, ...(kept && { memory: kept }), ...(ask && { ask }) }
     return await tryingToOpen(() => registry.storage(at, how), call.signal)
   } catch (error) {
-    if (mode !== 'create' && error instanceof KlosetError && error.code === 'KLOSET_NOT_FOUND')
-      throw noStore(String(parseLocation(at).location), error)
+    if (mode !== 'create' && isPlaceAbsent(error)) throw noStore(String(parseLocation(at).location), error)
     throw error
   }
 }

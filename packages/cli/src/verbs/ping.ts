@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type ConnectOptions, isKlosetError, Registry, type ResolvedLocation, type Storage } from 'kloset/connector'
+import { type ConnectOptions, isPlaceAbsent, Registry, type ResolvedLocation, type Storage } from 'kloset/connector'
 import { exit, exitCodeOf } from '../exit.js'
 import { collect, outputOptions } from '../options.js'
 import { type Place, placeOf } from '../places.js'
@@ -163,7 +163,7 @@ class Steps {
     const { output, signal } = this.#session
     signal.throwIfAborted()
     const situation = { verb: 'ping', store: this.#place.shown }
-    const missing = isKlosetError(error, 'KLOSET_NOT_FOUND')
+    const missing = isPlaceAbsent(error)
     const hint = missing
       ? `Check the location. Making a store makes it, where that is possible: kloset at ${this.#place.shown} create`
       : hintOf(error, situation)

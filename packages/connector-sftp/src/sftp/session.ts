@@ -169,6 +169,11 @@ export class Session {
     return this.#done(packets.mkdir, pathToBytes(path), ...permissions(0o700))
   }
 
+  /** Fails where there is anything in it. */
+  removeFolder(path: string): Promise<void> {
+    return this.#done(packets.rmdir, pathToBytes(path))
+  }
+
   remove(path: string): Promise<void> {
     return this.#done(packets.remove, pathToBytes(path))
   }

@@ -238,8 +238,14 @@ class KeyFile {
       return await readFile(this.#path)
     } catch (cause) {
       if (!this.#login.explicit) return undefined
-      const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'KLOSET_NOT_FOUND' : 'KLOSET_DENIED'
-      throw new KlosetError(code, `cannot read the key ${this.#path}`, { context: { path: this.#path }, cause })
+      const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+      throw new KlosetError(absent ? 'KLOSET_NOT_FOUND' : 'KLOSET_DENIED', `cannot read the key ${this.#path}`, {
+        hint: absent
+          ? 'There is no such file: check the option identity, and that what it is on is mounted.'
+          : 'Run as a user who may read it, or change its owner.',
+        context: { path: this.#path },
+        cause,
+      })
     }
   }
 

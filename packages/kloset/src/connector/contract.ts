@@ -89,6 +89,10 @@ export interface Connector<O extends OptionSchema = OptionSchema> {
   readonly name: string
   readonly protocols: readonly string[]
   readonly options: O
+  /**
+   * @throws what `placeAbsent` makes where the folder or bucket of the store itself is not there, which is reported as the absence of a store;
+   * any other error, also KLOSET_NOT_FOUND, is reported as it is
+   */
   storage?(at: Location, context: Context<O>): Promise<Storage>
   source?(at: Location, context: Context<O>): Promise<Source>
   destination?(at: Location, context: Context<O>): Promise<Destination>
@@ -161,6 +165,16 @@ export interface Storage {
   list(prefix: string, how: Call & { readonly after: string | undefined }): Batches<StoredObject>
   /** Removes objects; one that is absent is fine. */
   remove(names: readonly string[], how: Call): Promise<void>
+  /**
+   * A little room that the place sets aside, where it can be full: bytes and files enough for the few small objects that forgetting and pruning
+   * store before they make room. The objects of a store never show it.
+   */
+  readonly reserve?: {
+    /** Sets it aside, as far as it is not there already and there is room for it. @throws KLOSET_FULL where there was not enough */
+    keep(how: Call): Promise<void>
+    /** Gives it up; answers whether that made any room. */
+    release(how: Call): Promise<boolean>
+  }
   /** Bytes used and free at the place, where it can tell. */
   usage?(how: Call): Promise<{ readonly used?: number | undefined; readonly free?: number | undefined }>
   close(): Promise<void>

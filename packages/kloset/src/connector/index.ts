@@ -53,6 +53,7 @@ export {
   safeSegment,
   writePath,
 } from './paths.js'
+export { isPlaceAbsent, placeAbsent } from './place.js'
 export {
   type ConnectOptions,
   type ConnectorListing,

@@ -86,6 +86,9 @@ function url(text: string, protocol: string): ParsedLocation {
   try {
     parsed = new URL(text)
   } catch {
+    const [, port] = /:(\d+)$/.exec(text.slice(protocol.length + 3).split(/[/?#]/)[0]!) ?? []
+    if (Number(port) > 65_535)
+      throw malformed(`the port of a ${protocol} location is out of range`, 'Ports go from 1 to 65535.')
     // The error of `URL` holds the text, and with it the password.
     throw malformed(
       `a ${protocol} location is not a URL`,

@@ -4,6 +4,7 @@ import type { LogState, SnapshotRecord } from '../log/index.js'
 import { selectSnapshots } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { appendWhile, groupsOf } from './entries.js'
+import { makingRoom } from './room.js'
 
 /** So many ids fit into an entry of the log. */
 const mostSnapshots = 1_500
@@ -19,15 +20,17 @@ export async function forget(
   if (!dryRun) store.requireWritable()
   const wanted = selectSnapshots(store.records, names)
   if (dryRun) return wanted
-  for (const group of groupsOf(wanted, mostSnapshots)) {
-    await appendWhile(
-      store.log,
-      ({ snapshots }: LogState) => {
-        const left = group.flatMap(({ id }) => (snapshots.has(id) ? id : []))
-        return left.length === 0 ? undefined : { content: { kind: 'forget', snapshots: left } }
-      },
-      call,
-    )
-  }
+  await makingRoom(store.storage, call, async () => {
+    for (const group of groupsOf(wanted, mostSnapshots)) {
+      await appendWhile(
+        store.log,
+        ({ snapshots }: LogState) => {
+          const left = group.flatMap(({ id }) => (snapshots.has(id) ? id : []))
+          return left.length === 0 ? undefined : { content: { kind: 'forget', snapshots: left } }
+        },
+        call,
+      )
+    }
+  })
   return wanted
 }

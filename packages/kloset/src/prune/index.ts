@@ -1,6 +1,7 @@
 import type { PruneOptions, PruneResult } from '../api.js'
 import type { Call } from '../connector/index.js'
 import type { OpenedStore } from '../store/opened.js'
+import { makingRoom } from './room.js'
 import { PruneRun } from './run.js'
 import { manySegments } from './swap.js'
 
@@ -15,5 +16,7 @@ export function prune(store: OpenedStore, options: PruneOptions, call: Call): Pr
   for (const [name, value] of Object.entries({ delay, grace })) {
     if (!(value >= 0)) throw new RangeError(`the ${name} of a prune is a number of milliseconds`)
   }
-  return new PruneRun(store, { ...options, delay, grace, many: manySegments }, call).run()
+  const run = (): Promise<PruneResult> =>
+    new PruneRun(store, { ...options, delay, grace, many: manySegments }, call).run()
+  return options.dryRun === true ? run() : makingRoom(store.storage, call, run)
 }

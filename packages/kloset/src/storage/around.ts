@@ -20,6 +20,7 @@ export function throughEach(storage: Storage, around: Around, list: List): Stora
     stat: (name, how) => around('stat', how.signal, () => storage.stat(name, how)),
     list,
     remove: (names, how) => around('remove', how.signal, () => storage.remove(names, how)),
+    ...(storage.reserve && { reserve: storage.reserve }),
     ...(usage && { usage: (how: Call) => around('usage', how.signal, () => usage(how)) }),
     close: () => storage.close(),
   }

@@ -38,6 +38,7 @@ export function throttled(storage: Storage, bandwidth: Bandwidth): Storage {
     stat: (name, how) => storage.stat(name, how),
     list: (prefix, how) => storage.list(prefix, how),
     remove: (names, how) => storage.remove(names, how),
+    ...(storage.reserve && { reserve: storage.reserve }),
     ...(usage && { usage }),
     close: () => storage.close(),
   }

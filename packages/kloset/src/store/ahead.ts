@@ -19,6 +19,7 @@ export function readingAhead(storage: Storage): AheadStorage {
     put: (name, body, how) => storage.put(name, body, how),
     stat: (name, how) => storage.stat(name, how),
     remove: (names, how) => storage.remove(names, how),
+    ...(storage.reserve && { reserve: storage.reserve }),
     ...(usage && { usage }),
     close: () => storage.close(),
 
