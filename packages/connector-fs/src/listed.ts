@@ -34,6 +34,12 @@ export class Listed {
     return this.#names.has(path) ? 'above' : undefined
   }
 
+  /** The lowest folder above a path that is also above something listed, and so may be a link; undefined where only the root is. */
+  aboveOf(path: string): string | undefined {
+    for (let at = splitPath(path).folder; at !== ''; at = splitPath(at).folder) if (this.#names.has(at)) return at
+    return undefined
+  }
+
   /** The names in a folder that are listed or lead to what is, in path order. */
   namesIn(folder: string): readonly string[] {
     let names = this.#sorted.get(folder)

@@ -1,4 +1,5 @@
-import { pathToBytes } from 'kloset/connector'
+import { realpathSync, statfsSync } from 'node:fs'
+import { pathFromBytes, pathToBytes } from 'kloset/connector'
 
 /** A path as the system takes it: text where it is UTF-8, bytes where it is not. */
 export type SystemPath = string | Buffer
@@ -21,6 +22,20 @@ export function hasEscapes(path: string): boolean {
 export function systemPath(root: string, path: string): SystemPath {
   const local = path === '' ? root : root === '/' ? `/${path}` : `${root}/${path}`
   return hasEscapes(local) ? Buffer.from(pathToBytes(local)) : local
+}
+
+/** The number of the file system that a path is on, as <linux/magic.h> has it; 0 where it cannot be told. */
+export function typeOfFileSystem(path: SystemPath): number {
+  try {
+    return statfsSync(path).type >>> 0
+  } catch {
+    return 0
+  }
+}
+
+/** Where a path really is, in the notation of entries. @throws the system's error where nothing is there */
+export function realPath(path: SystemPath): string {
+  return pathFromBytes(realpathSync.native(path, 'buffer'))
 }
 
 /** `path` for a person: bytes outside UTF-8 as `\ufffd`. */

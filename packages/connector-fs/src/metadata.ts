@@ -15,7 +15,7 @@ import type { Entry } from 'kloset/connector'
 import { systemCode } from './errors.js'
 import type { SystemPath } from './local.js'
 import { native, type Place } from './native.js'
-import { forReading, replaced } from './reading.js'
+import { forReading, replaced } from './opening.js'
 import type { Site } from './site.js'
 import { isAcl, isRefusal, removeAcls, setXattrs } from './xattrs.js'
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import type { Range } from 'kloset/connector'
@@ -8,6 +9,10 @@ export type Place = number | SystemPath
 
 /** What Node has no calls for. Failed calls throw as Node's do, with a `code`. */
 export interface Native {
+  /** Opens a file for reading at an absolute path of which no part may be a link, else ELOOP. Absent where the kernel cannot (Linux before 5.6). */
+  readonly openWithoutLinks?: (path: SystemPath, flags: number) => number
+  /** Closes a file that {@link openWithoutLinks} opened: in a thread, Node warns of closing what it has not opened. */
+  close(file: number): void
   /** Sets the modification time, in nanoseconds since 1970. */
   setTime(place: Place, mtime: bigint): void
   /** Makes a FIFO, socket or device: `mode` holds its kind. */
@@ -56,6 +61,11 @@ const omitTime = 0x3ffffffen
 const seekData = 3
 const seekHole = 4
 
+// The number of openat2(2) is the same on all kinds of machines.
+const callOpenat2 = 437
+const resolveNoLinks = 0x04n
+const closeOnExec = 0o2000000
+
 /** The longest list of names and the longest value that Linux has (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
 const longestXattr = 65_536
 
@@ -75,6 +85,10 @@ function load(): Native | undefined {
 
 function bind(koffi: Koffi): Native {
   const library = koffi.load(null)
+  const openat2 = library.func(
+    'int64_t syscall(int64_t number, int64_t folder, const char *path, const void *how, uint64_t size)',
+  )
+  const close = library.func('int close(int fd)')
   const futimens = library.func('int futimens(int fd, const void *times)')
   const utimensat = library.func('int utimensat(int folder, const char *path, const void *times, int flags)')
   const mknod = library.func('int mknod(const char *path, uint32_t mode, uint64_t device)')
@@ -109,7 +123,21 @@ function bind(koffi: Koffi): Native {
     throw error
   }
 
+  // A struct open_how: flags, mode, resolve.
+  const how = new BigUint64Array(3)
+  how[2] = resolveNoLinks
+  const openWithoutLinks = (path: SystemPath, flags: number): number => {
+    how[0] = BigInt(flags | closeOnExec)
+    const file = openat2(callOpenat2, atWorkingDirectory, terminated(path), how, how.byteLength)
+    require('openat2', file)
+    return file
+  }
+
   return {
+    ...(works(() => close(openWithoutLinks('/', constants.O_RDONLY))) && { openWithoutLinks }),
+
+    close: (file) => void close(file),
+
     setTime(place, mtime) {
       if (typeof place === 'number') require('futimens', futimens(place, timesOf(mtime)))
       else require('utimensat', utimensat(atWorkingDirectory, terminated(place), timesOf(mtime), doNotFollow))
@@ -150,6 +178,16 @@ function bind(koffi: Koffi): Native {
       if (typeof place === 'number') has('fremovexattr', fremovexattr(place, name), 'ENODATA')
       else has('lremovexattr', lremovexattr(terminated(place), name), 'ENODATA')
     },
+  }
+}
+
+/** Whether a call can be had: older kernels lack some, and sandboxes refuse them. */
+function works(call: () => void): boolean {
+  try {
+    call()
+    return true
+  } catch {
+    return false
   }
 }
 

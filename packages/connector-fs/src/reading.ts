@@ -1,31 +1,14 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import { type Entry, KlosetError, type Range, type WorkerFile } from 'kloset/connector'
-import { fsError, systemCode } from './errors.js'
-import { type SystemPath, shown, systemPath } from './local.js'
+import { type BigIntStats, closeSync, fstatSync, readSync } from 'node:fs'
+import { type Entry, nearestTime, type Range, type WorkerFile } from 'kloset/connector'
+import type { Listed } from './listed.js'
+import type { SystemPath } from './local.js'
 import { native } from './native.js'
+import { closeScanned, type Opened, openQuietly, openScanned, readingError } from './opening.js'
+import type { SourceRoot } from './roots.js'
 
-/** How files are opened: links are not followed, and a FIFO in the place of the file does not make it wait. */
-export const forReading: number = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-
-/** Opens the file of `entry` below `root`. @throws KLOSET_NOT_FOUND, KLOSET_DENIED or KLOSET_FILE_CHANGED. */
-export function openFile(root: string, entry: Entry): WorkerFile {
-  const path = systemPath(root, entry.path)
-  let file: number | undefined
-  try {
-    file = openQuietly(path, entry.owner?.uid)
-    return new OpenFile(file, path, entry)
-  } catch (error) {
-    if (file !== undefined) closeSync(file)
-    throw readingError(error, path)
-  }
-}
-
-/** The error for what went wrong while a file was opened or read. */
-export function readingError(error: unknown, path: SystemPath): unknown {
-  const code = systemCode(error)
-  // What was a file when it was scanned is a link, a folder or a device now.
-  if (code === 'ELOOP' || code === 'EISDIR' || code === 'ENXIO') return replaced(path)
-  return fsError(error, 'read', shown(path))
+/** Opens the file of `entry` in a source. @throws KLOSET_NOT_FOUND, KLOSET_DENIED or KLOSET_FILE_CHANGED. */
+export function openFile(root: SourceRoot, listed: Listed | undefined, entry: Entry): WorkerFile {
+  return new OpenFile(openScanned(root, listed, entry), entry)
 }
 
 /** The first bytes of a file, `length` or all it has; undefined for what is no regular file, such as a link, and where it cannot be read. */
@@ -51,13 +34,12 @@ class OpenFile implements WorkerFile {
   readonly #entry: Entry
   readonly #opened: BigIntStats
 
-  constructor(file: number, path: SystemPath, entry: Entry) {
+  constructor({ file, info, path }: Opened, entry: Entry) {
     this.#file = file
     this.#path = path
     this.#entry = entry
-    this.#opened = fstatSync(file, { bigint: true })
-    const { size, blocks } = this.#opened
-    if (!this.#opened.isFile()) throw replaced(path)
+    this.#opened = info
+    const { size, blocks } = info
     if (blocks * 512n >= size) return
     const calls = native()
     if (calls) this.nextData = (at) => calls.nextData(file, at)
@@ -86,36 +68,12 @@ class OpenFile implements WorkerFile {
     const entry = this.#entry
     const asScanned =
       (entry.size === undefined || entry.size === Number(size)) &&
-      (entry.mtime === undefined || entry.mtime === mtimeNs) &&
-      (entry.ctime === undefined || entry.ctime === ctimeNs)
+      (entry.mtime === undefined || entry.mtime === nearestTime(mtimeNs)) &&
+      (entry.ctime === undefined || entry.ctime === nearestTime(ctimeNs))
     return asScanned ? false : 'earlier'
   }
 
   close(): void {
-    closeSync(this.#file)
+    closeScanned(this.#file)
   }
-}
-
-const quietly = constants.O_NOATIME ?? 0
-const me = process.geteuid?.()
-
-/** Without touching the access time, which only the owner of a file and root may ask for. */
-function openQuietly(path: SystemPath, owner: number | undefined): number {
-  const mine = me === 0 || (me !== undefined && owner === me)
-  if (!mine || quietly === 0) return openSync(path, forReading)
-  try {
-    return openSync(path, forReading | quietly)
-  } catch (error) {
-    // Root in a container may be nobody's root on a mounted folder.
-    if (systemCode(error) !== 'EPERM') throw error
-    return openSync(path, forReading)
-  }
-}
-
-/** The error for what is no longer a file. */
-export function replaced(path: SystemPath): KlosetError {
-  return new KlosetError('KLOSET_FILE_CHANGED', `${shown(path)} is no longer the file it was when it was scanned`, {
-    hint: 'Back it up again.',
-    context: { path: shown(path) },
-  })
 }

@@ -39,7 +39,8 @@ export function* scan(
 ): Generator<readonly Scanned[]> {
   const scanner = new Scanner(root, filter, listed, xattrs ? native() : undefined)
   if (root.only === undefined) scanner.start(under)
-  else if (under === '' || under === root.only) scanner.startWith(root.only)
+  else if (under === '' || under === root.only)
+    scanner.startWith(root.only, root.behind === undefined ? undefined : systemPath(root.behind, ''))
   while (scanner.busy) {
     const batch = scanner.next()
     if (batch.length > 0) yield batch
@@ -100,9 +101,9 @@ class Scanner {
     else if (under === '') throw missing(this.#root)
   }
 
-  /** Starts at the one thing to take in the root. */
-  startWith(name: string): void {
-    const system = systemPath(this.#root, name)
+  /** Starts at the one file to take in the root, which is elsewhere where its name is that of a link. */
+  startWith(name: string, behind?: SystemPath): void {
+    const system = behind ?? systemPath(this.#root, name)
     const info = look(system, lstatSync)
     if (!info) throw missing(shown(system))
     this.#add({ path: name, system, info, named: true, whole: true })
@@ -127,13 +128,16 @@ class Scanner {
     const system = this.#below(level.system, name, path)
     const place = this.#listed?.placeOf(path)
     const named = place !== undefined
+    // What is listed, or holds what is, and below which something is listed.
+    const below = named ? this.#listed?.namesIn(path) : undefined
     let whole = level.whole || place === 'listed'
     let info: BigIntStats | undefined
     try {
       info = lstatSync(system, bigint)
-      if (place === 'above' && info?.isSymbolicLink()) {
+      if (below?.length && info?.isSymbolicLink()) {
         // As the root may be, what holds something listed may be a link to a folder.
-        info = statSync(system, bigint)
+        const target = statSync(system, bigint)
+        if (place === 'above' || target?.isDirectory()) info = target
         whole = false
       }
     } catch (error) {
@@ -147,6 +151,18 @@ class Scanner {
     } else if (info !== undefined) {
       const type = typeOf(Number(info.mode))
       if (this.#filter.takes(path, type ?? 'file', named)) this.#add({ path, system, info, named, whole }, type)
+      if (below?.length && type !== 'directory') this.#missAll(path, below)
+    }
+  }
+
+  /** Everything that is listed below what is no folder is missed. */
+  #missAll(folder: string, names: readonly string[]): void {
+    for (const name of names) {
+      const path = `${folder}/${name}`
+      const listed = this.#listed?.placeOf(path)
+      if (listed === 'listed' && this.#filter.takes(path, 'file', true))
+        this.#batch.push({ path, error: notThere(shown(systemPath(this.#root, path)), listed) })
+      this.#missAll(path, this.#listed?.namesIn(path) ?? [])
     }
   }
 

@@ -28,11 +28,13 @@ export function workerModule(data: WorkerData): WorkerModule {
 /** The worker's part of a source or destination. */
 export function workerSide(data: WorkerData, host: WorkerHost = noHost): WorkerSide {
   switch (data.role) {
-    case 'source':
+    case 'source': {
+      const listed = data.listed && new Listed(data.listed)
       return {
-        scan: (filter, under) => scan(data.root, filter, under, data.listed && new Listed(data.listed), data.xattrs),
-        open: (entry) => openFile(data.root.folder, entry),
+        scan: (filter, under) => scan(data.root, filter, under, listed, data.xattrs),
+        open: (entry) => openFile(data.root, listed, entry),
       }
+    }
     case 'destination':
       return destinationSide(siteOf(data.root, data.settings, host))
     default:

@@ -1,11 +1,13 @@
-import { type FileHandle, open, statfs } from 'node:fs/promises'
+import { read } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Call, Entry, Filter, Range, Source, WorkerModule } from 'kloset/connector'
 import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
 import { hasNative } from './native.js'
-import { forReading, readingError } from './reading.js'
+import { closeScanned, openScanned, readingError } from './opening.js'
 import { hasFew, type SourceRoot, sourceRoot } from './roots.js'
 import { type Scanned, scan } from './scan.js'
 import { workerModule } from './sides.js'
@@ -94,9 +96,8 @@ class FsSource implements Source {
   }
 
   async *read(entry: Entry, how: Call & { range: Range | undefined }): AsyncGenerator<Uint8Array> {
-    const path = systemPath(this.#root.folder, entry.path)
     how.signal.throwIfAborted()
-    const file = await open(path, forReading).catch(rethrow(path))
+    const { file, path } = openScanned(this.#root, this.#listed, entry)
     try {
       let at = how.range?.offset ?? 0
       const end = how.range ? at + how.range.length : Number.POSITIVE_INFINITY
@@ -111,7 +112,7 @@ class FsSource implements Source {
         piece = pieceSize
       }
     } finally {
-      await file.close()
+      closeScanned(file)
     }
   }
 
@@ -128,12 +129,13 @@ const noXattrs =
     : 'extended attributes and ACLs are not backed up: they are on Linux only'
 
 const pieceSize = 1024 * 1024
+const readFrom = promisify(read)
 
-async function nextPiece(file: FileHandle, at: number, length: number, path: SystemPath): Promise<Uint8Array> {
+async function nextPiece(file: number, at: number, length: number, path: SystemPath): Promise<Uint8Array> {
   const piece = Buffer.allocUnsafeSlow(length)
   let read = 0
   while (read < length) {
-    const { bytesRead } = await file.read(piece, read, length - read, at + read).catch(rethrow(path))
+    const { bytesRead } = await readFrom(file, piece, read, length - read, at + read).catch(rethrow(path))
     if (bytesRead === 0) break
     read += bytesRead
   }

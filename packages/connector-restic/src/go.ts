@@ -27,7 +27,7 @@ export function permissions(mode: number): number {
   return (bits & 0o777) | (has(23) ? 0o4000 : 0) | (has(22) ? 0o2000 : 0) | (has(20) ? 0o1000 : 0)
 }
 
-/** Nanoseconds since 1970 of a time as Go writes it (RFC 3339); undefined for what is no time, or none that 64 bits can hold. */
+/** Nanoseconds since 1970 of a time as Go writes it (RFC 3339); undefined for what is no time, and for Go's zero time, of the year 1. */
 export function timeOf(text: string): bigint | undefined {
   const match = time.exec(text)
   if (match === null) return undefined
@@ -35,9 +35,11 @@ export function timeOf(text: string): bigint | undefined {
   const milliseconds = Date.parse(`${seconds}Z`)
   if (Number.isNaN(milliseconds)) return undefined
   const offset = sign === '' ? 0 : (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -60_000 : 60_000)
-  const value = BigInt(milliseconds - offset) * 1_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9))
-  return BigInt.asIntN(64, value) === value ? value : undefined
+  if (milliseconds - offset === zeroTime && fraction === '') return undefined
+  return BigInt(milliseconds - offset) * 1_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9))
 }
+
+const zeroTime = Date.parse('0001-01-01T00:00:00Z')
 
 const encoder = new TextEncoder()
 

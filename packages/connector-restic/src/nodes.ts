@@ -167,7 +167,7 @@ function bigintOf(value: unknown): bigint | undefined {
   return BigInt.asUintN(64, number) === number ? number : undefined
 }
 
-/** Go's zero time, of the year 1, is beyond what 64 bits of nanoseconds hold: nothing was known. */
+/** Go's zero time says that nothing was known. Times that no snapshot can hold are the engine's to move and to tell of. */
 function realTime(value: unknown): bigint | undefined {
   return timeOf(textOf(value))
 }

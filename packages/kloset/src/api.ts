@@ -59,6 +59,7 @@ export interface Notice {
     | 'pruned-meanwhile'
     | 'source-lacks'
     | 'stream-empty'
+    | 'time-moved'
     | 'rechunked'
     | 'cache-unusable'
     | 'memory-unusable'

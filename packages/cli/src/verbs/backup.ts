@@ -224,7 +224,7 @@ function rootsOf(as: readonly string[] | undefined, sources: readonly string[]):
 function show(event: BackupEvent, output: Output): void {
   switch (event.type) {
     case 'notice':
-      if (event.code === 'stream-empty' && !output.json) output.warn(event.message)
+      if ((event.code === 'stream-empty' || event.code === 'time-moved') && !output.json) output.warn(event.message)
       else tell(event, output)
       return
     case 'failed':

@@ -19,6 +19,7 @@ import {
 } from '../tree/index.js'
 import { Bundle, type Cut } from './bundle.js'
 import { addChunks, chunkLength, contentOf, emptyContent, extentsOf, lengthOfChunks } from './content.js'
+import { failedStat } from './fitting.js'
 import type { CutReply, StoredReply } from './messages.js'
 import { Pieces } from './pieces.js'
 import { decodeValues, type EntryView, entryOf, RecordWriter } from './records.js'
@@ -85,14 +86,15 @@ export class Files {
       return
     }
     if (this.#options.source.worker === undefined) return this.#addStream(slot, entry ?? entryOf(view))
-    if (size === undefined || size >= largeFile) {
+    // Of what has no size nothing can be planned, and what makes it up may say something else the next time: it is read once.
+    if (size !== undefined && size >= largeFile) {
       this.send()
       this.#options.slots.track(this.#large(slot, view))
       return this.flow()
     }
     this.#batch.copy(view.record)
     this.#slots.push(slot)
-    this.#bytes += size
+    this.#bytes += size ?? 0
     if (this.#bytes < batchBytes && this.#slots.length < batchFiles) return
     this.send()
     return this.flow()
@@ -140,9 +142,11 @@ export class Files {
     const record = view.record.slice()
     const ranges: Promise<StoredReply>[] = []
     let error: PostedError | undefined
+    let some = false
     const take = async (): Promise<void> => {
       const reply = await ranges.shift()!
       await this.#append(list, reply.chunks)
+      some ||= reply.chunks.length > 0
       error ??= reply.files[0]!.error
     }
     try {
@@ -163,7 +167,7 @@ export class Files {
     } finally {
       await Promise.allSettled(ranges)
     }
-    this.#finish(slot, await list.finish(), true, errorOf(error))
+    this.#finish(slot, await list.finish(), some, errorOf(error))
     this.#options.slots.drain()
   }
 
@@ -222,7 +226,7 @@ export class Files {
     } catch (error) {
       // More than an entry can have: it goes without.
       if (!isKlosetError(error, 'KLOSET_LIMIT') || this.#options.source.capabilities.atomic) throw error
-      slot.stat = encodeStat({ ...decodeStat(slot.stat), error: errorText(error) })
+      slot.stat = failedStat(decodeStat(slot.stat), errorText(error))
       this.#options.report.fail(pathFromBytes(slot.key), error)
     }
     slot.waits = false
@@ -279,7 +283,7 @@ export class Files {
 
   #failed(slot: Slot, error: unknown, content: Uint8Array = noContent): void {
     if (this.#options.source.capabilities.atomic) throw error
-    slot.stat = encodeStat({ ...decodeStat(slot.stat), error: errorText(error) })
+    slot.stat = failedStat(decodeStat(slot.stat), errorText(error))
     slot.content = content
     this.#options.report.fail(pathFromBytes(slot.key), error)
   }

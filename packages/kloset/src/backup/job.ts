@@ -98,7 +98,7 @@ class BackupJob implements Job {
         const size = entry.size ?? Number.POSITIVE_INFINITY
         const read = attempt === 1 ? this.#readOnce(file, size) : this.#readCut(file)
         const change = file.changed()
-        if (change === false && (attempt > 1 || read === entry.size)) return
+        if (change === false && (attempt > 1 || read === size || entry.size === undefined)) return
         // Read whole and at rest: its stat is out of date, so the next backup will read it again.
         if (attempt > 1 && change === 'earlier') return
         if (attempt > 1) throw changed(entry.path)

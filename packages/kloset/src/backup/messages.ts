@@ -48,6 +48,8 @@ export interface ScanReply {
   readonly records: Bytes
   readonly count: number
   readonly failures: readonly { readonly path: string; readonly error: PostedError }[]
+  /** Paths of entries with times that no snapshot can hold, which got the nearest. */
+  readonly moved: readonly string[]
   readonly excluded: Exclusions
   readonly done: boolean
 }

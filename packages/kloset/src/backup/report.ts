@@ -7,6 +7,9 @@ import { Telling } from './telling.js'
 /** How many failed entries are listed; all are counted. */
 export const mostFailed = 10_000
 
+/** How many entries one notice names. */
+const mostNamed = 5
+
 /** Counts what a backup does and tells it. */
 export class BackupReport {
   readonly failed: FailedEntry[] = []
@@ -30,6 +33,8 @@ export class BackupReport {
   scanned = false
   readonly #options: BackupOptions
   readonly #telling: Telling
+  #moved = 0
+  readonly #movedPaths: string[] = []
 
   constructor(options: BackupOptions) {
     this.#options = options
@@ -52,6 +57,23 @@ export class BackupReport {
     this.failedCount++
     if (this.failed.length < mostFailed) this.failed.push({ path, error })
     this.event({ type: 'failed', path, error })
+  }
+
+  /** Notes entries whose times are beyond what a snapshot holds. */
+  move(paths: readonly string[]): void {
+    this.#moved += paths.length
+    this.#movedPaths.push(...paths.slice(0, mostNamed - this.#movedPaths.length))
+  }
+
+  /** Tells of what {@link move} noted. */
+  tellMoved(): void {
+    if (this.#moved === 0) return
+    const others = this.#moved - this.#movedPaths.length
+    const of = this.#movedPaths.map((path) => path || '.').join(', ') + (others > 0 ? ` and ${others} others` : '')
+    const message = `snapshots hold times of the years 1677 to 2262, and the nearest was kept of ${of}`
+    this.event({ type: 'notice', code: 'time-moved', message })
+    this.#moved = 0
+    this.#movedPaths.length = 0
   }
 
   exclude({ count, entries }: Exclusions): void {

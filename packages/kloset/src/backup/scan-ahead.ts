@@ -18,8 +18,9 @@ const mostAsked = 3
 export class ScanAhead {
   readonly #jobs: Promise<JobSet>
   readonly #parts: Part[] = []
-  // Folders at the top with a failure that was told.
-  readonly #told = new Set<string>()
+  // Folders at the top, which every part sees, with what was told of them.
+  readonly #failed = new Set<string>()
+  readonly #moved = new Set<string>()
 
   constructor(pool: Pool, source: Source, rules: ScanRules) {
     const parts = Math.max(1, pool.size)
@@ -47,11 +48,11 @@ export class ScanAhead {
         }
         views.push(view)
         if (least.advance() && views.length < 1000) continue
-        yield { views, failures: this.#failures(), excluded: this.#excluded(), done: false }
+        yield { views, ...this.#heard(), done: false }
         views = []
         if (least.view === undefined) await least.load()
       }
-      yield { views, failures: this.#failures(), excluded: this.#excluded(), done: true }
+      yield { views, ...this.#heard(), done: true }
     } finally {
       await this.end()
     }
@@ -71,15 +72,22 @@ export class ScanAhead {
     return { count, entries: this.#parts.flatMap((part) => part.exclusions.splice(0)) }
   }
 
-  #failures(): Scanned['failures'] {
+  /** What the parts had to say since it was asked last. */
+  #heard(): Pick<Scanned, 'failures' | 'moved' | 'excluded'> {
     const failures = this.#parts.flatMap((part) => part.failures.splice(0))
-    return failures.filter(({ path }) => path.includes('/') || (!this.#told.has(path) && this.#told.add(path)))
+    const moved = this.#parts.flatMap((part) => part.moved.splice(0))
+    return {
+      failures: failures.filter(({ path }) => isFirst(path, this.#failed)),
+      moved: moved.filter((path) => isFirst(path, this.#moved)),
+      excluded: this.#excluded(),
+    }
   }
 }
 
 /** What one worker scans, and where in it the merging is. */
 class Part {
   readonly failures: ScanReply['failures'][number][] = []
+  readonly moved: string[] = []
   readonly exclusions: Exclusion[] = []
   excluded = 0
   view: EntryView | undefined
@@ -110,6 +118,7 @@ class Part {
     while (!this.advance() && !this.#done) {
       const reply = await this.#ahead.shift()!
       this.failures.push(...reply.failures)
+      this.moved.push(...reply.moved)
       this.excluded += reply.excluded.count
       for (const each of reply.excluded.entries) this.exclusions.push(each)
       this.#done = reply.done
@@ -142,6 +151,14 @@ class Part {
     this.#ended ||= last
     this.#ask()
   }
+}
+
+/** Whether a path at the top was not told before; others come from one part only. */
+function isFirst(path: string, told: Set<string>): boolean {
+  if (path.includes('/')) return true
+  if (told.has(path)) return false
+  told.add(path)
+  return true
 }
 
 function leastOf(parts: readonly Part[]): Part | undefined {

@@ -32,8 +32,8 @@ export async function createScanJob(init: ScanInit, load: (url: string) => Promi
       const { items, filter, encoder } = scan
       const next = items.next()
       for (const item of next.done ? [] : next.value) if (filter.keeps(item)) encoder.add(item)
-      const { records, count, failures, done } = encoder.take(next.done === true)
-      const value: ScanReply = { records, count, failures, excluded: filter.take(), done }
+      const { records, count, failures, moved, done } = encoder.take(next.done === true)
+      const value: ScanReply = { records, count, failures, moved, excluded: filter.take(), done }
       return { value, transfer: [records.buffer] }
     },
     end() {

@@ -1,9 +1,10 @@
 import type { Call, Entry, Failure, Source } from '../connector/index.js'
 import { checkPath } from '../connector/index.js'
-import { isKlosetError } from '../errors.js'
+import { isKlosetError, type KlosetError } from '../errors.js'
 import { postedError } from '../runtime/posted.js'
 import type { EntryError } from '../tree/index.js'
 import { type Exclusions, ScanFilter, type ScanRules } from './filtering.js'
+import { nearest, remains, unfitting } from './fitting.js'
 import type { ScanReply } from './messages.js'
 import { type EntryView, entryViews, RecordWriter } from './records.js'
 
@@ -15,6 +16,7 @@ export class ScanEncoder {
   #records = new RecordWriter()
   #entries: Entry[] = []
   #failures: { path: string; error: ReturnType<typeof postedError> }[] = []
+  #moved: string[] = []
   #held: Entry | undefined
   #last: string | undefined
 
@@ -42,10 +44,18 @@ export class ScanEncoder {
   take(done: boolean): Omit<ScanReply, 'excluded'> & { readonly entries: readonly Entry[] } {
     if (done) this.release()
     const records = this.#records.finish()
-    const scanned = { records, count: this.#records.count, entries: this.#entries, failures: this.#failures, done }
+    const scanned = {
+      records,
+      count: this.#records.count,
+      entries: this.#entries,
+      failures: this.#failures,
+      moved: this.#moved,
+      done,
+    }
     this.#records = new RecordWriter()
     this.#entries = []
     this.#failures = []
+    this.#moved = []
     return scanned
   }
 
@@ -53,16 +63,29 @@ export class ScanEncoder {
     // A source that gives such a path is wrong altogether: what it means by it cannot be guessed.
     checkPath(entry.path)
     this.#last = entry.path
+    const unfit = this.#attempt(entry, error)
+    if (unfit === undefined) return
+    const { entry: near, times } = nearest(entry)
+    const failure = this.#attempt(near, error)
+    if (failure === undefined) {
+      if (times) this.#moved.push(entry.path)
+      return
+    }
+    this.#failures.push({ path: entry.path, error: postedError(failure) })
+    for (const rest of remains(near)) if (this.#attempt(rest, errorText(failure)) === undefined) return
+  }
+
+  /** Adds an entry, or answers why a snapshot cannot hold it. */
+  #attempt(entry: Entry, error: EntryError | undefined): KlosetError | undefined {
     try {
       this.#records.add(entry, error)
-      this.#entries.push(entry)
     } catch (thrown) {
-      if (!isKlosetError(thrown, 'KLOSET_LIMIT')) throw thrown
-      const { path, type } = entry
-      this.#failures.push({ path, error: postedError(thrown) })
-      this.#records.add({ path, type }, errorText(thrown))
-      this.#entries.push({ path, type })
+      const unfit = unfitting(thrown, entry.path)
+      if (unfit === undefined) throw thrown
+      return unfit
     }
+    this.#entries.push(entry)
+    return undefined
   }
 }
 
@@ -71,6 +94,7 @@ export interface Scanned {
   readonly views: Iterable<EntryView>
   readonly entries?: readonly Entry[]
   readonly failures: ScanReply['failures']
+  readonly moved: ScanReply['moved']
   readonly excluded: Exclusions
   readonly done: boolean
 }
@@ -87,8 +111,8 @@ export async function* scanHere(source: Source, rules: ScanRules, how: Call): As
   const encoder = new ScanEncoder()
   const filter = new ScanFilter(rules)
   const taken = (done: boolean): Scanned => {
-    const { records, entries, failures } = encoder.take(done)
-    return { views: entryViews(records), entries, failures, excluded: filter.take(), done }
+    const { records, entries, failures, moved } = encoder.take(done)
+    return { views: entryViews(records), entries, failures, moved, excluded: filter.take(), done }
   }
   for await (const batch of source.scan({ ...how, filter: filter.filter, under: '' })) {
     for (const item of batch) if (filter.keeps(item)) encoder.add(item)

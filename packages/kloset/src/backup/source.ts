@@ -42,6 +42,7 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       if (options.source.capabilities.atomic) throw errorOfPosted(error)
       report.fail(path, errorOfPosted(error))
     }
+    report.move(reply.moved)
     report.exclude(reply.excluded)
     let index = 0
     for (const view of reply.views) {
@@ -56,7 +57,10 @@ export async function backupSource(options: SourceBackup): Promise<BuiltTree> {
       // Values are held until a worker takes them.
       if (view.values !== undefined) await files.flow()
     }
-    if (reply.done) options.scanned()
+    if (reply.done) {
+      report.tellMoved()
+      options.scanned()
+    }
     if (slots.length > mostWaiting) files.send()
     await slots.shrink(mostWaiting)
     signal.throwIfAborted()

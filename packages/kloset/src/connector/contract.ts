@@ -191,7 +191,7 @@ export interface Entry {
    */
   readonly path: string
   readonly type: EntryType
-  /** Bytes. Absent where it is known only when read (dumps). */
+  /** Bytes. Absent where it is known only when read (dumps, files that a system makes up). */
   readonly size?: number | undefined
   /** An opaque change token (etag, last-edited). When both sides have one, it alone decides whether the content changed. */
   readonly version?: string | undefined

@@ -65,4 +65,5 @@ export {
 export { type SortOptions, type SpilledBytes, type SpillStore, sorted } from './sorted.js'
 export { sourceOf, type VirtualContent, type VirtualFile, type VirtualSource } from './source-of.js'
 export { type StreamSource, streamSource } from './stream-source.js'
+export { nearestTime } from './times.js'
 export { type WalkOptions, walk } from './walk.js'

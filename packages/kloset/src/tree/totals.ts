@@ -22,12 +22,12 @@ export class Tally implements Totals {
   bytes = 0
   errors = 0
 
-  /** @throws MalformedError where a count gets above 2^53 − 1. */
+  /** Bytes stop at 2^53 − 1, which holes alone can reach. @throws MalformedError where another count gets above that. */
   add(totals: Totals): void {
     this.files = addLengths(this.files, totals.files)
     this.directories = addLengths(this.directories, totals.directories)
     this.others = addLengths(this.others, totals.others)
-    this.bytes = addLengths(this.bytes, totals.bytes)
+    this.bytes = addBytes(this.bytes, totals.bytes)
     this.errors = addLengths(this.errors, totals.errors)
   }
 
@@ -55,7 +55,7 @@ export class Tally implements Totals {
     else this.others++
     scanner.at = contentStart
     scanner.end = end
-    this.bytes = addLengths(this.bytes, scanLength(scanner))
+    this.bytes = addBytes(this.bytes, scanLength(scanner))
     if (scanner.at !== end) throw new MalformedError('bytes follow the content of an entry')
   }
 
@@ -72,6 +72,11 @@ export class Tally implements Totals {
     this.bytes = 0
     this.errors = 0
   }
+}
+
+// In whichever order lengths are added, the sum is the same.
+function addBytes(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER)
 }
 
 /** Of nothing. */
