@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import type { Unlock } from 'kloset'
+import { withoutOwnSecrets } from 'kloset/connector'
 import { Failure, UsageError } from './exit.js'
 import { askHidden } from './prompt.js'
 import { messageOf } from './render/errors.js'
@@ -138,7 +139,12 @@ async function secretFile(path: string, what: string, warn: (message: string) =>
 async function passphraseFromCommand(command: string, signal: AbortSignal): Promise<string> {
   const output = await new Promise<Buffer>((resolve, reject) => {
     // The command may ask for something itself: it keeps the terminal, and its complaints are seen.
-    const child = spawn(command, { shell: true, stdio: ['inherit', 'pipe', 'inherit'], signal })
+    const child = spawn(command, {
+      shell: true,
+      env: withoutOwnSecrets(process.env),
+      stdio: ['inherit', 'pipe', 'inherit'],
+      signal,
+    })
     const parts: Buffer[] = []
     child.stdout.on('data', (part: Buffer) => parts.push(part))
     child.on('error', (error) => reject(commandFailed(`could not be run: ${messageOf(error)}`)))

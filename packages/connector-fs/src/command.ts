@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
-import { KlosetError, onAbort, type Source } from 'kloset/connector'
+import { KlosetError, onAbort, type Source, withoutOwnSecrets } from 'kloset/connector'
 import { systemCode } from './errors.js'
 import { Messages } from './messages.js'
 import { ownStream } from './streams.js'
@@ -14,7 +14,7 @@ export interface CommandOptions {
   readonly name?: string | undefined
   /** Where it runs; default: where this process does. */
   readonly cwd?: string | undefined
-  /** Its environment; default: that of this process. */
+  /** Its environment; default: that of this process, without the passphrases and keys that are for kloset. */
   readonly env?: NodeJS.ProcessEnv | undefined
   /** Told each line that it writes to stderr. */
   readonly onMessage?: ((line: string) => void) | undefined
@@ -65,7 +65,12 @@ class Run {
   readonly #forget: () => void
 
   constructor(program: string, args: readonly string[], { cwd, env, onMessage }: CommandOptions, signal: AbortSignal) {
-    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], windowsHide: true })
+    const child = spawn(program, args, {
+      cwd,
+      env: env ?? withoutOwnSecrets(process.env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+    })
     this.#program = program
     this.#child = child
     this.#messages = new Messages(child.stderr, onMessage)

@@ -37,6 +37,7 @@ export type {
   WorkerOutput,
   WorkerSide,
 } from './contract.js'
+export { type Environment, withoutOwnSecrets, withoutSecrets } from './environment.js'
 export { everything, noHost } from './filter.js'
 export { lentRoom } from './lent.js'
 export type { ListDirectory } from './listing.js'

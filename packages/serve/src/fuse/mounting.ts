@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { KlosetError } from 'kloset/connector'
+import { KlosetError, withoutSecrets } from 'kloset/connector'
 import { descriptorSocket } from './descriptor.js'
 
 /** How a folder is mounted and unmounted: by the system's own programs, as root with `mount`, as anybody else with `fusermount3`. */
@@ -119,7 +119,7 @@ function run(program: string, args: readonly string[], file?: number, env: NodeJ
   return new Promise((resolve) => {
     const child = spawn(program, args, {
       stdio: ['ignore', 'ignore', 'pipe', ...(file === undefined ? [] : [file])],
-      env: { ...process.env, LC_ALL: 'C', ...env },
+      env: { ...withoutSecrets(process.env), LC_ALL: 'C', ...env },
       // Where what is mounted is no file's name, whatever is in the folder that we are in.
       cwd: '/',
     })
