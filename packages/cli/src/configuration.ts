@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Failure } from './exit.js'
 import { messageOf } from './render/errors.js'
+import { WrittenFile } from './written-file.js'
 
 /** A location that has a name, `@name`, with all that reaching and unlocking it takes. */
 export interface NamedLocation {
@@ -43,20 +44,14 @@ export async function readConfiguration(env: NodeJS.ProcessEnv = process.env): P
   if (read === undefined) return { file, default: undefined, locations: new Map(), mode: undefined }
   if (process.platform !== 'win32' && read.mode & 0o002)
     throw new Failure(`everybody on this machine can change ${file}`, `Make it yours alone: chmod 600 ${file}`)
-  const { parse } = await import('./yaml.js')
-  let content: unknown
-  try {
-    content = parse(read.text) ?? {}
-  } catch (error) {
-    throw new Failure(`${file} is not YAML: ${messageOf(error).split('\n')[0]}`, 'Correct it in an editor.')
-  }
-  const { default: standard, locations } = membersOf(content, file, 'the file', ['default', 'locations'])
-  if (standard !== undefined && typeof standard !== 'string') throw odd(file, '`default` is no text')
-  const named = Object.entries(membersOf(locations ?? {}, file, '`locations`'))
+  const written = await WrittenFile.parse(read.text, file)
+  const content = written.members(written.content, [], 'the file', ['default', 'locations'])
+  const standard = written.text(content.default, ['default'], '`default`')
+  const named = Object.entries(written.members(content.locations, ['locations'], '`locations`'))
   return {
     file,
     default: standard,
-    locations: new Map(named.map(([name, value]) => [name, namedLocation(name, value, file)])),
+    locations: new Map(named.map(([name, value]) => [name, namedLocation(name, value, written)])),
     mode: read.mode,
   }
 }
@@ -67,7 +62,7 @@ export function changeLocation(
   location: NamedLocation | undefined,
   env?: NodeJS.ProcessEnv,
 ): Promise<void> {
-  return change(['locations', name], location && written(location), env)
+  return change(['locations', name], location && membersOf(location), env)
 }
 
 /** Sets the store that is meant without `at STORE`, or takes it out. */
@@ -77,8 +72,7 @@ export function changeDefault(store: string | undefined, env?: NodeJS.ProcessEnv
 
 async function change(path: readonly string[], value: unknown, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const file = configurationFile(env)
-  const { parseDocument } = await import('./yaml.js')
-  const document = parseDocument((await readWithMode(file))?.text ?? '')
+  const { document } = await WrittenFile.parse((await readWithMode(file))?.text ?? '', file)
   if (value === undefined) document.deleteIn(path)
   else document.setIn(path, document.createNode(value))
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -91,41 +85,45 @@ async function change(path: readonly string[], value: unknown, env: NodeJS.Proce
 
 const keys = ['url', 'options', 'passphrase-file', 'passphrase-command', 'key-file', 'encryption'] as const
 
-function namedLocation(name: string, value: unknown, file: string): NamedLocation {
+function namedLocation(name: string, value: unknown, written: WrittenFile): NamedLocation {
   const where = `@${name}`
-  const found = membersOf(typeof value === 'string' ? { url: value } : value, file, where, keys)
-  const text = (key: (typeof keys)[number]): string | undefined => {
-    const each = found[key]
-    if (each === undefined || (typeof each === 'string' && each !== '')) return each
-    throw odd(file, `\`${key}\` of ${where} is no text`)
-  }
+  const path = ['locations', name]
+  const found = typeof value === 'string' ? { url: value } : written.members(value, path, where, keys)
+  const text = (key: (typeof keys)[number]): string | undefined =>
+    written.text(found[key], [...path, key], `\`${key}\` of ${where}`)
   const url = text('url')
-  if (url === undefined) throw odd(file, `${where} has no \`url\``)
-  if (found.encryption !== undefined && typeof found.encryption !== 'boolean')
-    throw odd(file, `\`encryption\` of ${where} is neither true nor false`)
+  if (url === undefined) throw written.odd(path, `${where} has no \`url\``)
+  const encryption = text('encryption')?.toLowerCase()
+  if (encryption !== undefined && encryption !== 'true' && encryption !== 'false')
+    throw written.odd([...path, 'encryption'], `\`encryption\` of ${where} is neither true nor false`)
   const [passphraseFile, passphraseCommand, keyFile] = [
     text('passphrase-file'),
     text('passphrase-command'),
     text('key-file'),
   ]
   const place = url.includes('://') ? url : expandHome(url)
-  if (!place.includes('://') && !isAbsolute(place)) throw odd(file, `the path of ${where} is relative to nothing`)
+  if (!place.includes('://') && !isAbsolute(place))
+    throw written.odd([...path, 'url'], `the path of ${where} is relative to nothing`)
   return {
     url: place,
-    ...(found.options !== undefined && { options: optionsOf(found.options, file, where) }),
+    ...(found.options !== undefined && { options: optionsOf(found.options, [...path, 'options'], where, written) }),
     ...(passphraseFile !== undefined && { passphraseFile: expandHome(passphraseFile) }),
     ...(passphraseCommand !== undefined && { passphraseCommand }),
     ...(keyFile !== undefined && { keyFile: expandHome(keyFile) }),
-    ...(found.encryption === false && { encryption: false as const }),
+    ...(encryption === 'false' && { encryption: false as const }),
   }
 }
 
-function optionsOf(value: unknown, file: string, where: string): Record<string, string> {
+function optionsOf(
+  value: unknown,
+  path: readonly string[],
+  where: string,
+  written: WrittenFile,
+): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(membersOf(value, file, `\`options\` of ${where}`)).map(([name, each]) => {
-      if (!['string', 'number', 'boolean'].includes(typeof each))
-        throw odd(file, `the option ${name} of ${where} is no text`)
-      return [name, String(each)]
+    Object.entries(written.members(value, path, `\`options\` of ${where}`)).map(([name, each]) => {
+      if (typeof each !== 'string') throw written.odd([...path, name], `the option ${name} of ${where} is no text`)
+      return [name, each]
     }),
   )
 }
@@ -135,7 +133,7 @@ function expandHome(path: string): string {
   return path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path
 }
 
-function written(location: NamedLocation): Record<string, unknown> {
+function membersOf(location: NamedLocation): Record<string, unknown> {
   const { url, options, passphraseFile, passphraseCommand, keyFile, encryption } = location
   return {
     url,
@@ -143,25 +141,8 @@ function written(location: NamedLocation): Record<string, unknown> {
     ...(passphraseFile !== undefined && { 'passphrase-file': passphraseFile }),
     ...(passphraseCommand !== undefined && { 'passphrase-command': passphraseCommand }),
     ...(keyFile !== undefined && { 'key-file': keyFile }),
-    ...(encryption === false && { encryption }),
+    ...(encryption === false && { encryption: 'false' }),
   }
-}
-
-function membersOf(value: unknown, file: string, where: string, known?: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw odd(file, `${where} has no names and values`)
-  const unknown = known && Object.keys(value).find((key) => !known.includes(key))
-  if (unknown !== undefined)
-    throw odd(file, `${where} has \`${unknown}\`, which means nothing`, `Known are: ${known!.join(', ')}.`)
-  return value as Record<string, unknown>
-}
-
-function odd(
-  file: string,
-  what: string,
-  hint = 'Correct the file: `kloset help config` shows what it looks like.',
-): Failure {
-  return new Failure(`${file}: ${what}`, hint)
 }
 
 async function readWithMode(file: string): Promise<{ readonly text: string; readonly mode: number } | undefined> {

@@ -1,9 +1,10 @@
+import { isAbsolute } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { Registry } from 'kloset/connector'
 import { changeDefault, changeLocation, type NamedLocation, readConfiguration } from '../configuration.js'
 import { connectorOf, parseOptions, secretsAmong } from '../connectors.js'
 import { exit, Failure, UsageError } from '../exit.js'
-import { absolute, hasPassword, nameIn, safe } from '../locations.js'
+import { absolute, hasPassword, nameIn, plainName, safe } from '../locations.js'
 import { collect, outputOptions } from '../options.js'
 import { askHidden, canAsk } from '../prompt.js'
 import { shown } from '../render/names.js'
@@ -118,7 +119,7 @@ async function add(name: string | undefined, url: string | undefined, flags: Fla
       'add takes a name and a location',
       'For example: kloset config add nas sftp://gilles@nas/var/backups',
     )
-  const plain = plainName(name)
+  const plain = nameOf(name)
   const { locations, file } = await readConfiguration()
   if (locations.has(plain))
     throw new Failure(`@${plain} is configured already`, `Take it out first: kloset config remove ${plain}`)
@@ -159,7 +160,7 @@ function unlockFrom({ passphraseFile, passphraseCommand, keyFile, encryption }: 
 
 async function remove(name: string | undefined, { output }: Session): Promise<number> {
   if (name === undefined) throw new UsageError('remove takes a name', 'See which there are: kloset config')
-  const plain = plainName(name)
+  const plain = nameOf(name)
   const { locations, file } = await readConfiguration()
   if (!locations.has(plain)) throw new Failure(`@${plain} is not configured`, 'See which are: kloset config')
   await changeLocation(plain, undefined)
@@ -173,6 +174,12 @@ async function setDefault(store: string | undefined, { output }: Session): Promi
   const name = store && nameIn(store)
   if (name && !locations.has(name))
     throw new Failure(`@${name} is not configured`, `First: kloset config add ${name} URL`)
+  // A name without its @ would be taken for a folder below wherever this is run.
+  if (store && !name && !/^(?:\.{1,2}(?:\/|$)|.*:\/\/)/.test(store) && !isAbsolute(store))
+    throw new UsageError(
+      `'${store}' is neither a name nor a location`,
+      `Write @NAME, a URL, or ./${store} for a folder.`,
+    )
   await changeDefault(store && (name ? store : absolute(store)))
   if (output.json) await output.emit({ type: 'summary', file, default: store })
   else if (!output.quiet)
@@ -184,8 +191,8 @@ async function setDefault(store: string | undefined, { output }: Session): Promi
   return exit.done
 }
 
-function plainName(name: string): string {
-  const plain = nameIn(name.startsWith('@') ? name : `@${name}`)
+function nameOf(name: string): string {
+  const plain = plainName(name.replace(/^@/, ''))
   if (plain !== undefined) return plain
   throw new UsageError(`'${name}' cannot be a name`, 'Use letters, digits, dots, hyphens and underscores.')
 }

@@ -75,9 +75,12 @@ async function walk(steps: Steps, place: Place, flags: Flags, session: Session):
       return [undefined, `port ${server.port} answers`]
     })
   }
-  const storage = await steps.take('login', async () => {
-    const opened = await registry.storage(place.location, connectOptions(place, flags, session))
-    return [opened, `it lets us in`]
+  const login = server === undefined ? 'place' : 'login'
+  const storage = await steps.take(login, async () => {
+    const opened = await registry
+      .storage(place.location, connectOptions(place, flags, session))
+      .catch((error) => steps.failing(error, isPlaceAbsent(error) ? 'place' : login))
+    return [opened, server === undefined ? 'it can be opened' : 'it lets us in']
   })
   try {
     await tryStorage(steps, storage, flags, signal)
@@ -151,6 +154,12 @@ class Steps {
   async quietly<T>(name: string, step: () => T | Promise<T>): Promise<T> {
     this.#current = name
     return step()
+  }
+
+  /** Fails in another step than the current one: logging in and looking for the place are one call. */
+  failing(error: unknown, step: string): never {
+    this.#current = step
+    throw error
   }
 
   async done(): Promise<void> {

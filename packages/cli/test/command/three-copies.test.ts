@@ -118,9 +118,9 @@ describe.skipIf(s3 === undefined || ssh === undefined)('three copies (S3 and SSH
         return [code, step?.step, step?.code]
       }
       expect(fails('sftp://me@no-such-host.invalid/x')).toEqual([1, 'name', 'FAILED'])
-      expect(fails(`${bucket}-not-there`)).toEqual([10, 'login', 'KLOSET_NOT_FOUND'])
+      expect(fails(`${bucket}-not-there`)).toEqual([10, 'place', 'KLOSET_NOT_FOUND'])
       expect(fails(bucket, { S3_REPOSITORY_PASSWORD: 'wrong' })).toEqual([1, 'login', 'KLOSET_DENIED'])
-      expect(fails(`${nas}-not-there`)).toEqual([10, 'login', 'KLOSET_NOT_FOUND'])
+      expect(fails(`${nas}-not-there`)).toEqual([10, 'place', 'KLOSET_NOT_FOUND'])
       expect(fails(nas, { HOME: folder })).toEqual([1, 'login', 'KLOSET_DENIED'])
     })
   })

@@ -48,15 +48,26 @@ export function readFilter(
 ): Int32Array {
   const filter = new SharedArrayBuffer(4 * filterWords * layout.recordBlocks)
   const bytes = new Uint8Array(filter)
-  if (file.read(bytes, layout.filter) !== bytes.length) throw new MalformedError('it was cut off')
+  fill(bytes, file, layout.filter)
   verify(bytes, key, trailer.filterMac)
   return new Int32Array(filter)
 }
 
 function read(file: LocalFile, at: number, length: number): Bytes {
   const bytes = new Uint8Array(length)
-  if (file.read(bytes, at) !== length) throw new MalformedError('it was cut off')
+  fill(bytes, file, at)
   return bytes
+}
+
+/** A disk that cannot read it any more costs no more than damage does. */
+function fill(bytes: Uint8Array, file: LocalFile, at: number): void {
+  let length: number
+  try {
+    length = file.read(bytes, at)
+  } catch (cause) {
+    throw new MalformedError(`it cannot be read: ${(cause as Error).message}`, { cause })
+  }
+  if (length !== bytes.length) throw new MalformedError('it was cut off')
 }
 
 function verify(bytes: Uint8Array, key: Uint8Array, mac: Uint8Array): void {

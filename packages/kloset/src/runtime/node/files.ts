@@ -35,7 +35,8 @@ export const localFiles: LocalFiles = {
 }
 
 function open(path: string): LocalFile | undefined {
-  const handle = orAbsent(() => openSync(path, constants.O_RDONLY))
+  // Without waiting: a FIFO in the place of a file must not hang who reads it.
+  const handle = orAbsent(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)))
   return handle === undefined ? undefined : { ...shared(handle), close: () => closeSync(handle) }
 }
 

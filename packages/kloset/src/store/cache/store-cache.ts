@@ -76,11 +76,16 @@ export class StoreCache {
     return bytes
   }
 
-  /** As `read`, for parts of it. Close it. */
+  /** As `read`, for parts of it: what cannot be read of it is missing, as at its end. Close it. */
   open(name: string): LocalFile | undefined {
     const file = this.#try(() => this.#files.open(this.#path(name)))
-    if (file !== undefined) this.#touch(name)
-    return file
+    if (file === undefined) return undefined
+    this.#touch(name)
+    return {
+      ...file,
+      read: (into, at) => this.#try(() => file.read(into, at)) ?? 0,
+      close: () => void this.#try(() => file.close()),
+    }
   }
 
   /** Keeps an object. What is larger than a sixteenth of the cache is not worth all that would have to go for it. */
