@@ -42,6 +42,11 @@ export const sftpOptions = {
     describe:
       'the SSH configuration to take settings of the host from, or none; default: ~/.ssh/config and /etc/ssh/ssh_config',
   },
+  'proxy-command': {
+    type: 'boolean',
+    describe: 'run the ProxyCommand of the SSH configuration, where it has one',
+    default: false,
+  },
   concurrency: { type: 'integer', describe: 'how many objects are transferred at once', default: 8 },
   connections: { type: 'integer', describe: 'how many connections are opened at most', default: 1 },
   channels: { type: 'integer', describe: 'how many SFTP sessions each connection has at most', default: 8 },

@@ -1,5 +1,5 @@
 import { abortable, type Context, KlosetError, type Location, type Storage } from 'kloset/connector'
-import { targetOf } from './config/target.js'
+import { type Target, targetOf } from './config/target.js'
 import { above, Folders, makeRoot, nearestAbove, syncAndClose } from './durable.js'
 import { early } from './early.js'
 import { isAbsent, sftpError, type Writing, writingError } from './errors.js'
@@ -13,7 +13,7 @@ import { readRange, readWhole } from './reading.js'
 import { keepReserve, releaseReserve } from './reserve.js'
 import { statuses } from './sftp/protocol.js'
 import { type Handle, isStatus, type Session } from './sftp/session.js'
-import { connect } from './ssh/connection.js'
+import { type Connecting, connect } from './ssh/connection.js'
 import { secretsFrom } from './ssh/login.js'
 import { Pool } from './ssh/pool.js'
 import { removeStale, temporaryName } from './temporary.js'
@@ -32,14 +32,7 @@ export async function sftpStorage(at: Location, context: Context<SftpSchema>): P
   const target = targetOf(at, options)
   for (const name of ['concurrency', 'connections', 'channels', 'pipeline', 'connect-timeout', 'idle-timeout'] as const)
     if (options[name] < 1) throw new KlosetError('KLOSET_CONNECTOR', `the option ${name} must be 1 or more`)
-  const how = {
-    target,
-    hostKeys: new HostKeys(target, context),
-    secrets: { password: undefined, passphrases: new Map<string, string>() },
-    ask: secretsFrom(context),
-    connectTimeout: options['connect-timeout'],
-    timeout: options['idle-timeout'],
-  }
+  const how = connecting(target, context)
   const pool = new Pool((closing) => connect(how, closing), options)
   try {
     return await pool.use(signal, async (session) => {
@@ -289,6 +282,19 @@ class SftpStorage implements Storage {
       context: { path, server: this.#place.where },
       cause,
     })
+  }
+}
+
+function connecting(target: Target, context: Context<SftpSchema>): Connecting {
+  const { way } = target
+  return {
+    target,
+    through: way && 'jump' in way ? connecting(way.jump, context) : undefined,
+    hostKeys: new HostKeys(target, context),
+    secrets: { password: undefined, passphrases: new Map() },
+    ask: secretsFrom(context),
+    connectTimeout: context.options['connect-timeout'],
+    timeout: context.options['idle-timeout'],
   }
 }
 

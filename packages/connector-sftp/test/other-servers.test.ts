@@ -93,6 +93,7 @@ describe('a server that asks', () => {
     writeFileSync(
       identity,
       generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs1', format: 'pem' }),
+      { mode: 0o600 },
     )
     try {
       const error = await open(`sftp://u@127.0.0.1:${(server.address() as AddressInfo).port}/x`, {
@@ -130,7 +131,7 @@ describe('a server that asks', () => {
     })
     const refused = await entering(wantsPassword, { password: 'wrong' })
     expect(refused).toMatchObject({ entered: 0, asked: [], error: { code: 'KLOSET_DENIED' } })
-    expect(String(refused.error)).toContain(', the password; the server takes: password')
+    expect(String(refused.error)).toContain('(tried: the password; the server takes: password)')
   })
 
   test('for a password gets what a person types, three times at most', async () => {

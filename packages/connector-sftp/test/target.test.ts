@@ -52,8 +52,8 @@ describe('the SSH configuration', () => {
     expect(found('Host nas\nInclude d/*.conf\n', 'else')).toEqual({})
   })
 
-  test('that is not there says nothing', () => {
-    expect(readSshConfig('nas', join(folder, 'absent')).size).toBe(0)
+  test('that is named has to be there', () => {
+    expect(() => readSshConfig('nas', join(folder, 'absent'))).toThrow(/cannot read the SSH configuration/)
   })
 })
 
@@ -114,14 +114,6 @@ describe('a target', () => {
     const env = { SFTP_PASSWORD: 'p', SFTP_IDENTITY_PASSPHRASE: 'q' }
     expect((await target('sftp://nas/x', {}, env)).login).toMatchObject({ password: 'p', passphrase: 'q' })
     expect((await target('sftp://u:secret@nas/x')).login.password).toBe('secret')
-  })
-
-  test('through another host is refused, saying why and what to do', async () => {
-    writeFileSync(file, 'Host nas\nProxyJump gate\n')
-    const refusal = { code: 'KLOSET_UNSUPPORTED', hint: expect.stringMatching(/ProxyJump.*ssh -N -L/) }
-    await expect(target('sftp://nas/x')).rejects.toMatchObject(refusal)
-    writeFileSync(file, 'ProxyCommand none\n')
-    await expect(target('sftp://nas/x')).resolves.toMatchObject({ host: 'nas' })
   })
 
   test('that makes no sense is refused', async () => {

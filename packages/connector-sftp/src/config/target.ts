@@ -24,7 +24,12 @@ export interface Target {
     readonly fingerprint: string | undefined
   }
   readonly login: Login
+  /** How it is reached, where not directly. */
+  readonly way: Way | undefined
 }
+
+/** The way to a host that is not reached directly: another host, which is logged in to first, or a command that talks to it. */
+export type Way = { readonly jump: Target } | { readonly command: string }
 
 /** What there is to log in with. */
 export interface Login {
@@ -47,21 +52,29 @@ export const usualIdentities: readonly string[] = ['id_ed25519', 'id_ecdsa', 'id
 
 /**
  * Puts together what the location, the options and OpenSSH's configuration say, of which an earlier one wins.
- * @throws KLOSET_CONNECTOR for what does not make sense, KLOSET_UNSUPPORTED for a host that is reached through another one
+ * @throws KLOSET_CONNECTOR for what does not make sense, KLOSET_UNSUPPORTED for a command that is not allowed
  */
 export function targetOf(at: Location, options: SftpSettings): Target {
   if (at.host === '')
     throw new KlosetError('KLOSET_CONNECTOR', `${at} has no host`, { hint: 'Write sftp://host/path.' })
+  return hostOf(at, options, [])
+}
+
+/** A host by the name that one writes, which is perhaps one of the configuration. */
+interface Named {
+  readonly host: string
+  readonly port: number | undefined
+  readonly user: string | undefined
+}
+
+function hostOf(at: Named, options: SftpSettings, before: readonly string[], jumps?: readonly string[]): Target {
   const file = options['ssh-config']
   const config: HostConfig =
     file === 'none' ? new Map() : readSshConfig(at.host, file === undefined ? undefined : expandHome(file))
   const one = (keyword: string): string | undefined => config.get(keyword)?.[0]
-  for (const keyword of ['proxyjump', 'proxycommand'])
-    if ((one(keyword) ?? 'none').toLowerCase() !== 'none') throw throughAnother(at, keyword)
-
   const host = (one('hostname') ?? at.host).replaceAll('%h', at.host).replaceAll('%%', '%')
   const port = at.port ?? options.port ?? Number(one('port') ?? 22)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw notAPort(at, port)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw notAPort(at.host, port)
   const user = at.user ?? options.user ?? one('user') ?? userInfo().username
   const tokens = tokensFor({ host, port, user, original: at.host })
   const files = (keyword: string): string[] | undefined => config.get(keyword)?.map(tokens)
@@ -93,7 +106,59 @@ export function targetOf(at: Location, options: SftpSettings): Target {
       onlyIdentities: one('identitiesonly')?.toLowerCase() === 'yes',
       password: options.password,
     },
+    way: wayTo(at, jumps ?? one('proxyjump')?.split(','), one('proxycommand'), tokens, options, before),
   }
+}
+
+/** Of several hosts on the way, each is reached through the ones before it; what the configuration says of the way to the first counts, too. */
+function wayTo(
+  { host }: Named,
+  jumps: readonly string[] | undefined,
+  command: string | undefined,
+  tokens: (text: string) => string,
+  options: SftpSettings,
+  before: readonly string[],
+): Way | undefined {
+  const last = jumps?.at(-1)
+  if (last !== undefined && last.toLowerCase() !== 'none') {
+    const jump = jumpIn(tokens(last), host)
+    if (before.length >= mostJumps) throw inCircles(host)
+    const rest = jumps!.slice(0, -1)
+    const way = hostOf(jump, onTheWay(options), [...before, host], rest.length > 0 ? rest : undefined)
+    return { jump: way }
+  }
+  if (last !== undefined || command === undefined || command.toLowerCase() === 'none') return undefined
+  if (options['proxy-command'] === true) return { command: tokens(command) }
+  throw new KlosetError('KLOSET_UNSUPPORTED', `${host} is to be reached by a command, which has to be allowed`, {
+    hint: `The SSH configuration sets ProxyCommand: if “${command}” may be run, set the option proxy-command=yes.`,
+    context: { host, setting: 'ProxyCommand' },
+  })
+}
+
+/** What is said of the server of the store says nothing of those on the way to it; no secret is shown to them. */
+function onTheWay(options: SftpSettings): SftpSettings {
+  const nothing = { user: undefined, port: undefined, identity: undefined, password: undefined }
+  return { ...options, ...nothing, 'identity-passphrase': undefined, 'host-key': undefined }
+}
+
+function jumpIn(text: string, of: string): Named {
+  const [, user, bracketed, plain, port] =
+    /^(?:ssh:\/\/)?(?:([^@]+)@)?(?:\[([^\]]+)\]|([^:@/]+))(?::(\d+))?\/?$/.exec(text.trim()) ?? []
+  const host = bracketed ?? plain
+  if (host !== undefined) return { host, user, port: port === undefined ? undefined : Number(port) }
+  throw new KlosetError('KLOSET_CONNECTOR', `the SSH configuration of ${of} has a ProxyJump that is no host: ${text}`, {
+    hint: 'Write ProxyJump user@host:port, and several with commas.',
+    context: { host: of },
+  })
+}
+
+const mostJumps = 8
+
+function inCircles(host: string): KlosetError {
+  return new KlosetError('KLOSET_CONNECTOR', `the way to ${host} leads through more than ${mostJumps} other hosts`, {
+    hint: 'Hosts of the SSH configuration may name each other in ProxyJump.',
+    context: { host },
+  })
 }
 
 const usualKnownHosts = ['known_hosts', 'known_hosts2'].map((name) => join(homedir(), '.ssh', name))
@@ -130,18 +195,9 @@ function fingerprintOf(given: string | undefined): string | undefined {
   })
 }
 
-function notAPort(at: Location, port: number): KlosetError {
-  return new KlosetError('KLOSET_CONNECTOR', `${at} has no valid port`, { context: { port } })
-}
-
-function throughAnother(at: Location, keyword: string): KlosetError {
-  const name = keyword === 'proxyjump' ? 'ProxyJump' : 'ProxyCommand'
-  return new KlosetError(
-    'KLOSET_UNSUPPORTED',
-    `${at.host} is to be reached through another host, which is not supported`,
-    {
-      hint: `The SSH configuration sets ${name}: open a tunnel (ssh -N -L 2222:localhost:22 ${at.host}), and use sftp://localhost:2222/… with the options ssh-config=none and host-key.`,
-      context: { host: at.host, setting: name },
-    },
-  )
+function notAPort(host: string, port: number): KlosetError {
+  return new KlosetError('KLOSET_CONNECTOR', `${host} has no valid port: ${port}`, {
+    hint: 'Ports go from 1 to 65535.',
+    context: { port },
+  })
 }

@@ -92,7 +92,7 @@ export class HostKeys {
         'warn',
         `the key of ${this.#target.where} could not be added to ${file}: ${(error as Error).message}`,
       )
-      await this.#witnesses.memory.set(memoryKey, line(false))
+      await this.#witnesses.memory.set(memoryKey(name, port), line(false))
     }
   }
 
@@ -103,8 +103,9 @@ export class HostKeys {
   }
 
   async #lines(): Promise<KnownHost[]> {
-    const texts = await Promise.all(this.#target.known.files.map(read))
-    return [...texts, (await this.#witnesses.memory.get(memoryKey)) ?? ''].flatMap(parseKnownHosts)
+    const { name, port, files } = this.#target.known
+    const texts = await Promise.all(files.map(read))
+    return [...texts, (await this.#witnesses.memory.get(memoryKey(name, port))) ?? ''].flatMap(parseKnownHosts)
   }
 
   #refusal(message: string, fingerprint: string, hint: string): KlosetError {
@@ -127,7 +128,8 @@ export function fingerprintOf(key: Uint8Array): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
 }
 
-const memoryKey = 'host-key'
+// There may be hosts on the way, which are remembered with the same location.
+const memoryKey = (name: string, port: number): string => `host-key ${knownName(name, port)}`
 
 // As OpenSSH has them, without signatures by way of SHA-1.
 const algorithms: readonly (readonly [kind: string, names: readonly ServerHostKeyAlgorithm[]])[] = [

@@ -1,7 +1,6 @@
-import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { abortable } from 'kloset/connector'
-import type { Client, ClientChannel } from 'ssh2'
+import type { Algorithms, Client, ClientChannel } from 'ssh2'
 import type { Target } from '../config/target.js'
 import { connectError, connectionLost, connectTimeout, noAnswer, noSession, noSubsystem, notSftp } from '../errors.js'
 import type { HostKeys } from '../hosts/trust.js'
@@ -9,12 +8,14 @@ import { MalformedPacket } from '../sftp/protocol.js'
 import { type Server, Session } from '../sftp/session.js'
 import { type AskSecret, LoginAttempts, type Secrets } from './login.js'
 import { Pauses } from './pauses.js'
-import { BundlingSocket } from './socket.js'
 import { loadSsh2 } from './ssh2.js'
+import { dialled, forwarded, piped, type Wire } from './wire.js'
 
 /** What it takes to connect. */
 export interface Connecting {
   readonly target: Target
+  /** How to connect to the host that it is reached through. */
+  readonly through: Connecting | undefined
   readonly hostKeys: HostKeys
   readonly secrets: Secrets
   readonly ask: AskSecret | undefined
@@ -32,34 +33,54 @@ const deadAfter = 3 * keepalive + 5
 
 const lookEvery = 1000
 
+/** Without those by way of SHA-1. */
+const macs: NonNullable<Algorithms['hmac']> = [
+  'hmac-sha2-256-etm@openssh.com',
+  'hmac-sha2-512-etm@openssh.com',
+  'hmac-sha2-256',
+  'hmac-sha2-512',
+]
+
 /**
  * Connects and logs in.
  * @throws KLOSET_OFFLINE, KLOSET_DENIED, KLOSET_UNSUPPORTED, and what `ask` throws
  */
 export async function connect(how: Connecting, signal: AbortSignal): Promise<Connection> {
+  const { client, wire } = await loggedIn(how, signal)
+  return new Connection(client, wire, how.target, how.timeout)
+}
+
+/** Logs in, to the hosts on the way first: each of them shows a key that has to be known, and is given nothing but what logs in to it. */
+async function loggedIn(how: Connecting, signal: AbortSignal): Promise<{ client: Client; wire: Wire }> {
   const { target, hostKeys, secrets, connectTimeout: seconds } = how
+  const gate = how.through && (await loggedIn(how.through, signal))
   const pauses = new Pauses(seconds * 1000)
   const stop = AbortSignal.any([signal, pauses.expired])
-  let socket: Socket | undefined
+  let wire: Wire | undefined
   try {
     const ssh2 = await loadSsh2()
     const algorithms = await hostKeys.algorithms()
-    socket = new BundlingSocket()
-    socket.setNoDelay().connect({ host: target.host, port: target.port })
-    await once(socket, 'connect', { signal: stop })
+    wire = await wireTo(target, gate, stop)
     const ask = how.ask && ((message: string) => pauses.during(() => how.ask!(message)))
     const login = new LoginAttempts(ssh2, target, secrets, ask)
     const client = new ssh2.Client()
     const check = (key: Buffer): Promise<void> => pauses.during(() => hostKeys.check(key))
-    await abortable(stop, logIn(client, socket, { target, login, algorithms, check }))
-    return new Connection(client, socket, target, how.timeout)
+    await abortable(stop, logIn(client, wire.stream, { target, login, algorithms, check }))
+    client.on('close', () => gate?.client.end())
+    return { client, wire }
   } catch (error) {
-    socket?.destroy()
+    wire?.stream.destroy()
+    gate?.client.end()
     if (signal.aborted) throw signal.reason
     throw pauses.expired.aborted ? connectTimeout(target.where, seconds) : connectError(error, target.where)
   } finally {
     pauses.end()
   }
+}
+
+function wireTo(target: Target, gate: { client: Client; wire: Wire } | undefined, stop: AbortSignal): Promise<Wire> {
+  if (gate) return forwarded(gate.client, gate.wire, target, stop)
+  return target.way && 'command' in target.way ? piped(target.way.command, target.where) : dialled(target, stop)
 }
 
 interface LoggingIn {
@@ -70,7 +91,7 @@ interface LoggingIn {
 }
 
 /** Resolves once the server let us in. */
-function logIn(client: Client, socket: Socket, { target, login, algorithms, check }: LoggingIn): Promise<void> {
+function logIn(client: Client, stream: Duplex, { target, login, algorithms, check }: LoggingIn): Promise<void> {
   let trusted: Buffer | undefined
   return new Promise((resolve, reject) => {
     client.on('ready', resolve)
@@ -81,9 +102,9 @@ function logIn(client: Client, socket: Socket, { target, login, algorithms, chec
       else reject(isAboutLogin(error, login) ? login.failure(error) : error)
     })
     client.connect({
-      sock: socket,
+      sock: stream,
       username: target.user,
-      algorithms: { serverHostKey: algorithms },
+      algorithms: { serverHostKey: algorithms, hmac: macs },
       // Who answers is looked at before anything is said to them.
       hostVerifier: (key: Buffer, verified: (permitted: boolean) => void): void => {
         // Keys are exchanged anew from time to time, over a connection that is in use: the package goes wrong if it has to wait then.
@@ -101,7 +122,7 @@ function logIn(client: Client, socket: Socket, { target, login, algorithms, chec
       authHandler: (offered, _partial, next) => {
         const fail = (error: unknown): void => {
           reject(error)
-          socket.destroy()
+          stream.destroy()
         }
         // `false` is how to say that nothing is left, which the types leave out.
         login.next(offered).then(next as (method: unknown) => void, fail)
@@ -124,7 +145,7 @@ function isAboutLogin(error: Error & { level?: string }, login: LoginAttempts): 
 /** A connection to an SSH server, on which SFTP sessions are opened. */
 export class Connection {
   readonly #client: Client
-  readonly #socket: Socket
+  readonly #wire: Wire
   readonly #target: Target
   readonly #timeout: number
   readonly #sessions = new Set<Session>()
@@ -136,9 +157,9 @@ export class Connection {
   #progress = performance.now()
   #looked = performance.now()
 
-  constructor(client: Client, socket: Socket, target: Target, timeout: number) {
+  constructor(client: Client, wire: Wire, target: Target, timeout: number) {
     this.#client = client
-    this.#socket = socket
+    this.#wire = wire
     this.#target = target
     this.#timeout = timeout
     this.#watch = setInterval(() => this.#look(), lookEvery)
@@ -147,7 +168,7 @@ export class Connection {
       this.#failure ??= error
     })
     client.on('close', () => this.#end(connectionLost(target.where, this.#failure)))
-    if (socket.destroyed) this.#end(connectionLost(target.where, undefined))
+    if (wire.stream.destroyed) this.#end(connectionLost(target.where, undefined))
   }
 
   /** Whether sessions can be opened. */
@@ -191,7 +212,8 @@ export class Connection {
       this.#client.subsys('sftp', (error, channel) => {
         if (!this.#opening.delete(opening)) return channel?.close()
         if (!error) return resolve(channel)
-        if (this.#ended || this.#socket.destroyed) return reject(this.#ended ?? connectionLost(where, this.#failure))
+        if (this.#ended || this.#wire.stream.destroyed)
+          return reject(this.#ended ?? connectionLost(where, this.#failure))
         reject(/subsystem/i.test(error.message) ? noSubsystem(where, error) : noSession(where, error))
       })
     })
@@ -208,7 +230,7 @@ export class Connection {
     this.#looked = now
     // This process was busy or asleep, and what the server sent meanwhile is not read yet.
     if (late) return
-    const moved = this.#socket.bytesRead + this.#socket.bytesWritten - this.#socket.writableLength
+    const moved = this.#wire.moved()
     if (moved !== this.#moved) this.#progress = now
     this.#moved = moved
     const { where } = this.#target
@@ -218,10 +240,10 @@ export class Connection {
     const silentSince = waiting.length > 0 ? Math.max(this.#progress, Math.min(...waiting)) : this.#progress
     if (now - silentSince > limit * 1000) {
       this.#end(noAnswer(where, limit))
-      this.#socket.destroy()
+      this.#wire.stream.destroy()
       return
     }
-    const patience = this.#timeout * 1000 * (this.#socket.writableLength > 0 ? 5 : 1)
+    const patience = this.#timeout * 1000 * (this.#wire.stream.writableLength > 0 ? 5 : 1)
     for (const session of this.#sessions)
       if (now - (session.quietSince ?? now) > patience) session.end(noAnswer(where, this.#timeout))
     for (const opening of this.#opening) {

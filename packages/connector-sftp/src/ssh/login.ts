@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { type Context, KlosetError } from 'kloset/connector'
 import type { AnyAuthMethod, AuthenticationType, BaseAgent, IdentityCallback, ParsedKey } from 'ssh2'
 import { type Login, type Target, usualIdentities } from '../config/target.js'
@@ -14,7 +14,7 @@ interface Attempt {
 }
 
 /**
- * Logs in: with the key files that were named, the agent, the usual key files and a password, in this order, as far as the server takes
+ * Logs in: with nothing, the key files that were named, the agent, the usual key files and a password, in this order, as far as the server takes
  * each. A key file with a passphrase that is not known yet comes after the agent, which may hold the same key; for it and for a password a person
  * is asked only when nothing else is left.
  */
@@ -52,10 +52,18 @@ export class LoginAttempts {
     const tried = this.tried.length === 0 ? 'there was nothing to try' : `tried: ${this.tried.join(', ')}`
     const offers = this.offered === undefined ? '' : `; the server takes: ${this.offered.join(', ')}`
     return new KlosetError('KLOSET_DENIED', `${where} does not let ${user} in (${tried}${offers})`, {
-      hint: 'Check the user, and that the public key is in ~/.ssh/authorized_keys on the server; name the private key by the option identity.',
+      hint: this.#hint(),
       context: { server: where, user },
       cause,
     })
+  }
+
+  #hint(): string {
+    const key =
+      'that the public key is in ~/.ssh/authorized_keys on the server; name the private key by the option identity.'
+    if (!this.tried.some((each) => passwords.includes(each))) return `Check the user, and ${key}`
+    const password = 'Check the user and the password (SFTP_PASSWORD, or the option password)'
+    return this.#takes('publickey') ? `${password}. To log in with a key, check ${key}` : `${password}.`
   }
 
   async *#all(): AsyncGenerator<Attempt> {
@@ -63,12 +71,13 @@ export class LoginAttempts {
     const files = (identities ?? usualIdentities).map(
       (file) => new KeyFile(this.#ssh2, file, this.#target.login, this.#secrets),
     )
-    if (identities !== undefined) for (const file of files) yield* this.#withKey(await file.open())
+    const named = identities === undefined ? [] : await Promise.all(files.map((file) => file.open()))
+    // As OpenSSH does: some servers want nothing more, and others tell what they take, so that nobody is asked for what they do not.
+    yield this.#attempt({ type: 'none' }, '')
+    for (const found of named) yield* this.#withKey(found)
     if (agent !== undefined && this.#takes('publickey'))
       yield this.#attempt({ type: 'agent', agent: await this.#agent(agent) }, 'the SSH agent')
     if (identities === undefined) for (const file of files) yield* this.#withKey(await file.open())
-    // Nobody should be asked for what the server does not take. It tells with whatever it refuses, be it nothing at all.
-    if (this.offered === undefined) yield this.#attempt({ type: 'none' }, '')
     if (this.#takes('publickey')) for (const file of files) yield* this.#withKey(await file.openAsking(this.#ask))
     yield* this.#withPassword()
   }
@@ -148,6 +157,9 @@ export class LoginAttempts {
   }
 }
 
+/** What {@link LoginAttempts.tried} calls passwords. */
+const passwords: readonly string[] = ['the password', 'answers to its questions', 'a password that was typed']
+
 /** Secrets that a person typed, kept for the connections that follow. */
 export interface Secrets {
   password: string | undefined
@@ -179,6 +191,8 @@ class KeyFile {
   readonly #login: Login
   readonly #secrets: Secrets
   #locked = false
+  /** Whether others can read the file, which they then could log in with. */
+  #exposed = false
 
   constructor(ssh2: Ssh2, path: string, login: Login, secrets: Secrets) {
     this.#ssh2 = ssh2
@@ -192,9 +206,10 @@ class KeyFile {
     const text = await this.#read()
     if (text === undefined) return undefined
     const bare = this.#parse(text, undefined)
-    if (!(bare instanceof Error)) return this.#found(bare)
     // Named for the agent, which holds the private part.
-    if (publicOnly(this.#ssh2, text)) return undefined
+    if (bare instanceof Error && publicOnly(this.#ssh2, text)) return undefined
+    if (this.#exposed) return this.#refused()
+    if (!(bare instanceof Error)) return this.#found(bare)
     if (!/passphrase/i.test(bare.message)) throw this.#unusable(bare)
     const passphrase = this.#secrets.passphrases.get(this.#path) ?? this.#login.passphrase
     if (passphrase === undefined) {
@@ -235,7 +250,15 @@ class KeyFile {
 
   async #read(): Promise<Buffer | undefined> {
     try {
-      return await readFile(this.#path)
+      const file = await open(this.#path)
+      try {
+        const { uid, mode } = await file.stat()
+        // OpenSSH does not ask that of files of other users, which root may use.
+        this.#exposed = uid === process.geteuid?.() && (mode & 0o077) !== 0
+        return await file.readFile()
+      } finally {
+        await file.close()
+      }
     } catch (cause) {
       if (!this.#login.explicit) return undefined
       const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
@@ -247,6 +270,16 @@ class KeyFile {
         cause,
       })
     }
+  }
+
+  /** A private key that others can read is none, as for OpenSSH. */
+  #refused(): FoundKey {
+    const hint = `chmod 600 ${this.#path}`
+    if (!this.#login.explicit) return { called: `${this.#path} (others can read it: ${hint})`, key: undefined }
+    throw new KlosetError('KLOSET_DENIED', `others can read the private key ${this.#path}`, {
+      hint: `Make it yours alone: ${hint}`,
+      context: { path: this.#path },
+    })
   }
 
   #unusable(cause: Error): KlosetError {
