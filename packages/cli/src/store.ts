@@ -199,6 +199,12 @@ export function locationOf(opening: Pick<Opening, 'location'>): string {
   throw new UsageError('which store?', 'Say it: kloset at STORE …, or set KLOSET_STORE.')
 }
 
+/** The location of the store, also where its name stands for it in the configuration. */
+export async function ownLocation(opening: Pick<Opening, 'location'>): Promise<string> {
+  const { location } = await placeOf(locationOf(opening), undefined, () => undefined)
+  return location
+}
+
 /** What `at STORE` means. */
 export function ownPlace(opening: Opening, flags: Pick<StoreFlags, 'option'>): Promise<Place> {
   return placeOf(locationOf(opening), flags.option, warner(opening))

@@ -11,6 +11,7 @@ import {
 } from 'kloset/connector'
 import { entryOf, typeOf } from './entries.js'
 import { fsError, isAbsent } from './errors.js'
+import { LeftOut, type LeftOutData } from './left-out.js'
 import type { Listed } from './listed.js'
 import { hasEscapes, mayBeLossy, type SystemPath, shown, systemPath } from './local.js'
 import { type Native, native } from './native.js'
@@ -21,23 +22,30 @@ import type { SourceRoot } from './roots.js'
 /** What a scan yields. */
 export type Scanned = Entry | Failure
 
+/** What of a folder is scanned. */
+export interface ScanOptions {
+  readonly listed?: Listed | undefined
+  /** Whether extended attributes are read, which is the default. */
+  readonly xattrs?: boolean | undefined
+  readonly leftOut?: LeftOutData | undefined
+}
+
 const batchSize = 1000
 
 /**
  * The entry `under` and everything below it in path order, synchronously, in batches of 1 to 1,000. The filter is asked about
  * everything but `under` itself. What vanishes while it is scanned is left out; what cannot be read is a {@link Failure}.
  * With a list, of the root only what is listed, with the folders it is in and all that is below it; what is listed and not there is a
- * Failure. Extended attributes are read where `xattrs` says so. Memory holds the names in one folder per level, and the list.
+ * Failure. Memory holds the names in one folder per level, and the list.
  * @throws KLOSET_NOT_FOUND where the root is not there.
  */
 export function* scan(
   root: SourceRoot,
   filter: Filter,
   under: string,
-  listed?: Listed,
-  xattrs = true,
+  how: ScanOptions = {},
 ): Generator<readonly Scanned[]> {
-  const scanner = new Scanner(root, filter, listed, xattrs ? native() : undefined)
+  const scanner = new Scanner(root, filter, how)
   if (root.only === undefined) scanner.start(under)
   else if (under === '' || under === root.only)
     scanner.startWith(root.only, root.behind === undefined ? undefined : systemPath(root.behind, ''))
@@ -73,14 +81,16 @@ class Scanner {
   readonly #filter: Filter
   readonly #inspector: Inspector | undefined
   readonly #listed: Listed | undefined
+  readonly #leftOut: LeftOut | undefined
   readonly #owners = new Owners()
   // What reads extended attributes; undefined where they are not to be read.
   readonly #calls: Native | undefined
   readonly #levels: Level[] = []
   #batch: Scanned[] = []
 
-  constructor(root: SourceRoot, filter: Filter, listed: Listed | undefined, calls: Native | undefined) {
-    this.#calls = calls
+  constructor(root: SourceRoot, filter: Filter, { listed, xattrs = true, leftOut }: ScanOptions) {
+    this.#calls = xattrs ? native() : undefined
+    this.#leftOut = leftOut && new LeftOut(leftOut)
     this.#root = root.folder
     this.#device = root.device
     this.#filter = filter
@@ -150,6 +160,7 @@ class Scanner {
       if (this.#filter.takes(path, 'file', named)) this.#batch.push({ path, error: notThere(shown(system), place) })
     } else if (info !== undefined) {
       const type = typeOf(Number(info.mode))
+      if (type === 'directory' && !named && this.#leftOut?.has(path, info)) return
       if (this.#filter.takes(path, type ?? 'file', named)) this.#add({ path, system, info, named, whole }, type)
       if (below?.length && type !== 'directory') this.#missAll(path, below)
     }

@@ -1,5 +1,6 @@
 import { noHost, type WorkerHost, type WorkerModule, type WorkerSide } from 'kloset/connector'
 import { Folders } from './folders.js'
+import type { LeftOutData } from './left-out.js'
 import { Listed } from './listed.js'
 import { finishEntry, makeEntry } from './making.js'
 import { createOutput } from './output.js'
@@ -17,6 +18,7 @@ export type WorkerData =
       readonly listed?: readonly string[] | undefined
       /** Whether extended attributes are read, which is the default. */
       readonly xattrs?: boolean
+      readonly leftOut?: LeftOutData | undefined
     }
   | { readonly role: 'destination'; readonly root: string; readonly settings?: RestoreSettings }
 
@@ -31,7 +33,7 @@ export function workerSide(data: WorkerData, host: WorkerHost = noHost): WorkerS
     case 'source': {
       const listed = data.listed && new Listed(data.listed)
       return {
-        scan: (filter, under) => scan(data.root, filter, under, listed, data.xattrs),
+        scan: (filter, under) => scan(data.root, filter, under, { listed, xattrs: data.xattrs, leftOut: data.leftOut }),
         open: (entry) => openFile(data.root, listed, entry),
       }
     }

@@ -4,12 +4,13 @@ import { hostname } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Call, Entry, Filter, Range, Source, WorkerModule } from 'kloset/connector'
+import { type LeftOutData, leftOutOf } from './left-out.js'
 import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
 import { hasNative } from './native.js'
 import { closeScanned, openScanned, readingError } from './opening.js'
 import { hasFew, type SourceRoot, sourceRoot } from './roots.js'
-import { type Scanned, scan } from './scan.js'
+import { type Scanned, type ScanOptions, scan } from './scan.js'
 import { workerModule } from './sides.js'
 
 /** How a {@link fsSource} is read. */
@@ -55,10 +56,11 @@ class FsSource implements Source {
   readonly origin: string = hostname()
   readonly root: string
   readonly capabilities: Source['capabilities']
-  readonly worker: WorkerModule
   readonly #root: SourceRoot
   readonly #listed: Listed | undefined
+  readonly #paths: readonly string[] | undefined
   readonly #xattrs: boolean
+  #leftOut: LeftOutData | undefined
 
   constructor(
     root: SourceRoot,
@@ -71,7 +73,7 @@ class FsSource implements Source {
     this.#root = root
     this.#listed = listed && new Listed(listed)
     this.root = root.only === undefined ? root.folder : systemPath(root.folder, root.only).toString()
-    this.worker = workerModule({ role: 'source', root, listed, xattrs })
+    this.#paths = listed
     this.capabilities = {
       order: 'path',
       access: 'random',
@@ -85,9 +87,23 @@ class FsSource implements Source {
     }
   }
 
+  get worker(): WorkerModule {
+    const [root, listed, xattrs, leftOut] = [this.#root, this.#paths, this.#xattrs, this.#leftOut]
+    return workerModule({ role: 'source', root, listed, xattrs, leftOut })
+  }
+
+  get #how(): ScanOptions {
+    return { listed: this.#listed, xattrs: this.#xattrs, leftOut: this.#leftOut }
+  }
+
+  leaveOut(folders: readonly string[]): readonly string[] {
+    this.#leftOut = leftOutOf(this.#root, folders)
+    return folders.filter((folder) => leftOutOf(this.#root, [folder]).paths.length > 0)
+  }
+
   async *scan(how: Call & { filter: Filter; under: string }): AsyncGenerator<readonly Scanned[]> {
     how.signal.throwIfAborted()
-    for (const batch of scan(this.#root, how.filter, how.under, this.#listed, this.#xattrs)) {
+    for (const batch of scan(this.#root, how.filter, how.under, this.#how)) {
       yield batch
       // A batch takes about 3 ms of this thread, which others wait for.
       await setImmediate()

@@ -59,6 +59,7 @@ export interface Notice {
     | 'pruned-meanwhile'
     | 'source-lacks'
     | 'stream-empty'
+    | 'store-left-out'
     | 'time-moved'
     | 'rechunked'
     | 'cache-unusable'

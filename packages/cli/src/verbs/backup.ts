@@ -1,12 +1,14 @@
 import { isAbsolute, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { BackupEvent, BackupOptions, BackupResult, Store } from 'kloset'
+import type { Source } from 'kloset/connector'
 import { exit, UsageError } from '../exit.js'
 import { type FilterFlags, filterOptions, filterRulesOf, listedPaths, patternHelp } from '../filters.js'
 import { requireLabels } from '../labels.js'
 import { absolute } from '../locations.js'
 import { collect, collectTags, outputOptions, packSize, wholeNumber, writtenStoreOptions } from '../options.js'
 import type { Output } from '../output.js'
+import { ownFolders } from '../own-folders.js'
 import { backupJson, tellBackup } from '../render/backup.js'
 import { reasonText } from '../render/exclusions.js'
 import { failureLine } from '../render/failures.js'
@@ -112,6 +114,9 @@ is started without a shell, and unless it ends with exit code 0 nothing is
 committed. What it writes to stderr is shown. Streams have no mtime; they are
 recorded as readable only for their owner, and always read to their end.
 
+The store itself, the cache and what kloset remembers of stores are left out of a
+folder that holds them, unless the SOURCE is in them: they change with each backup.
+
 The passphrase comes from the options above, from KLOSET_PASSPHRASE, or is asked
 for on the terminal.
 
@@ -156,6 +161,9 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     const opened = stream
       ? [stream]
       : [...(await openSources(session, sources, reading)), ...(await openListed(listed, reading))]
+    const own = await ownFolders(session, flags)
+    for (const source of opened)
+      if (source.leaveOut?.(own.all).some((folder) => folder === own.store)) tellOfStore(source, output)
     const engine = createEngine()
     let result: BackupResult
     let store: Store
@@ -219,6 +227,11 @@ function rootsOf(as: readonly string[] | undefined, sources: readonly string[]):
   if (relative !== undefined)
     throw new UsageError(`--as ${shown(relative)} is not an absolute path`, 'Write it from the root: --as /home')
   return as.map((path) => resolve(path))
+}
+
+function tellOfStore({ root }: Source, output: Output): void {
+  const message = `the store is in ${root}, and is left out: it would be saved into itself`
+  tell({ type: 'notice', code: 'store-left-out', message }, output)
 }
 
 function show(event: BackupEvent, output: Output): void {

@@ -306,6 +306,12 @@ export interface Source {
   changes?(since: string, how: Call & { readonly filter: Filter }): Batches<Entry | Failure | { readonly gone: string }>
   /** Told when the backup was committed, or was not: release what was held for it. */
   settled?(outcome: { readonly snapshot: string | undefined }): Promise<void>
+  /**
+   * Told before the scan which folders of this machine are no part of what is backed up: the store that is written to, the cache. Those are
+   * left out with all that is in them, under whatever name they are reached, unless what is backed up is in one of them, or a person named it.
+   * Answers those of the given folders that are in the source. It may be told several times; the last time counts.
+   */
+  leaveOut?(folders: readonly string[]): readonly string[]
   /** What a backup from here lacks, and why, as sentences for a person. Told once a backup. */
   readonly lacks?: readonly string[] | undefined
   close(): Promise<void>

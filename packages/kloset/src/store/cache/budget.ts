@@ -43,7 +43,9 @@ export class CacheBudget {
   #clean(now: number): void {
     const found = this.#files.list(this.#folder).sort((a, b) => a.used - b.used)
     let total = found.reduce((sum, { size }) => sum + size, 0)
+    if (!found.some(({ name }) => name === tag)) this.#files.write(this.#files.join(this.#folder, tag), [utf8(tagText)])
     for (const { name, size, used } of found) {
+      if (name === tag) continue
       // What somebody is writing stays, however much it is; what was given up goes. What comes in until the next time has to fit as well.
       const stays = name.endsWith('.tmp') ? now - used <= abandonedAfter : total <= this.#size * (1 - 2 / share)
       if (stays) continue
@@ -69,6 +71,12 @@ export class CacheBudget {
     return { since: 0, bytes: 0 }
   }
 }
+
+/** What tells other programs not to back this up (https://bford.info/cachedir/). */
+const tag = 'CACHEDIR.TAG'
+const tagText = `Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of kloset: what is in it can be had again from the stores.
+`
 
 /** The part of the size that may come in before it is looked at how much there is. */
 const share = 16
