@@ -1,7 +1,8 @@
-import { mkdir, open, realpath, rename, writeFile } from 'node:fs/promises'
+import { open, realpath, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Failure } from './exit.js'
+import { makeFolders } from './make-folders.js'
 import { messageOf } from './render/errors.js'
 import { WrittenFile } from './written-file.js'
 
@@ -75,7 +76,7 @@ async function change(path: readonly string[], value: unknown, env: NodeJS.Proce
   const { document } = await WrittenFile.parse((await readWithMode(file))?.text ?? '', file)
   if (value === undefined) document.deleteIn(path)
   else document.setIn(path, document.createNode(value))
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolders(dirname(file))
   // Where it is a link, as people make who keep their configuration elsewhere, it stays one.
   const place = await realpath(file).catch(() => file)
   const temporary = `${place}.${process.pid}`

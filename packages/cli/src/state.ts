@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
+import { makeFolders } from './make-folders.js'
 
 /**
  * What is remembered about a store on this machine: `$XDG_STATE_HOME/kloset/<store id>.json` (XDG Base Directory Specification;
@@ -29,7 +30,7 @@ export async function writeState(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   const file = stateFile(storeId, env)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolders(dirname(file))
   const temporary = `${file}.${process.pid}`
   await writeFile(temporary, `${JSON.stringify(state)}\n`, { mode: 0o600 })
   await rename(temporary, file)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
-/** A file that has its name only once all of it is there and will stay. */
+/** A file that has its name only once all of it is there and will stay. It is private: what is written to it may be what others could not read where it came from. */
 export class WholeFile {
   readonly #path: string
   readonly #temporary: string
@@ -17,7 +17,7 @@ export class WholeFile {
   /** Starts a file that is to be at `path`. */
   static async create(path: string): Promise<WholeFile> {
     const temporary = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}`)
-    return new WholeFile(path, temporary, await open(temporary, 'wx', 0o666))
+    return new WholeFile(path, temporary, await open(temporary, 'wx', 0o600))
   }
 
   async write(bytes: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
+import { realpathSync, renameSync, rmdirSync, unlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import {
   type Call,
@@ -9,15 +9,19 @@ import {
   KlosetError,
   type Making,
   type Source,
+  type WorkerModule,
 } from 'kloset/connector'
+import { CurrentSource } from './current.js'
 import { fsError, isAbsent, systemCode } from './errors.js'
 import { acceptsName } from './folders.js'
 import { removeLeftovers } from './leftovers.js'
-import type { SystemPath } from './local.js'
+import { type SystemPath, splitPath } from './local.js'
+import { makeFolders } from './make-folders.js'
 import { finishEntry, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
 import { native } from './native.js'
 import { createOutput } from './output.js'
+import { Protected, protectedBelow } from './protected.js'
 import { siteOf, workerModule } from './sides.js'
 import { defaultSettings, type RestoreSettings, type Site } from './site.js'
 import { fsSource } from './source.js'
@@ -39,12 +43,15 @@ export interface FsDestinationOptions extends Partial<RestoreSettings> {
 export async function fsDestination(path: string, options: FsDestinationOptions = {}): Promise<Destination> {
   const folder = resolve(path)
   try {
-    if (options.mode !== 'write') mkdirSync(folder, { recursive: true })
+    if (options.mode !== 'write') await makeFolders(folder)
     // A root behind a link is meant; from here on links are not followed.
     const root = realpathSync(folder)
-    if (options.mode !== 'write') removeLeftovers(root)
-    const { mode: _, ...settings } = options
-    return new FsDestination(siteOf(root, { ...defaultSettings, ...settings }), await fsSource(root, { xattrs: false }))
+    const { mode, ...given } = options
+    const settings = { ...defaultSettings, ...given }
+    const like = await fsSource(root, { xattrs: false })
+    const site = siteOf({ root, settings })
+    if (mode !== 'write') removeLeftovers(site.folders.folder('')!)
+    return new FsDestination(site, like)
   } catch (error) {
     throw fsError(error, 'restore into', folder)
   }
@@ -52,13 +59,12 @@ export async function fsDestination(path: string, options: FsDestinationOptions 
 
 class FsDestination implements Destination {
   readonly capabilities: Destination['capabilities']
-  readonly worker: Destination['worker']
-  readonly current: Source
+  readonly #like: Source
   readonly #site: Site
 
-  constructor(site: Site, current: Source) {
-    this.current = current
-    this.worker = workerModule({ role: 'destination', root: site.folders.root, settings: site.settings })
+  /** `like` is a source of the same folder. */
+  constructor(site: Site, like: Source) {
+    this.#like = like
     this.#site = site
     const groups = new Set([process.getegid?.(), ...(process.getgroups?.() ?? [])])
     this.capabilities = {
@@ -76,6 +82,23 @@ class FsDestination implements Destination {
         accepts: acceptsName,
       },
     }
+  }
+
+  get worker(): WorkerModule {
+    const { folders, settings } = this.#site
+    const { root, descriptor, protects } = folders
+    return workerModule({ role: 'destination', root, settings, descriptor, protects: protects?.data })
+  }
+
+  get current(): Source {
+    return new CurrentSource(this.#site.folders, this.#like, this.worker)
+  }
+
+  async protect(paths: readonly string[]): Promise<readonly string[]> {
+    const { folders } = this.#site
+    const data = protectedBelow(folders.root, paths)
+    folders.protect(new Protected(data))
+    return data.paths
   }
 
   async create(entry: Entry, how: Making): Promise<void> {
@@ -120,7 +143,7 @@ class FsDestination implements Destination {
     for (const path of paths) {
       signal.throwIfAborted()
       try {
-        const place = this.#site.folders.find(path)
+        const place = this.#find(path)
         if (place !== undefined) remove(place, path)
       } catch (error) {
         throw fsError(error, 'remove', path)
@@ -132,7 +155,7 @@ class FsDestination implements Destination {
   async rename(from: string, to: string, { signal }: Call): Promise<void> {
     signal.throwIfAborted()
     try {
-      const place = this.#site.folders.find(from)
+      const place = this.#find(from)
       if (place === undefined)
         throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${from}`, { context: { path: from } })
       renameSync(place, this.#site.folders.place(to))
@@ -143,7 +166,12 @@ class FsDestination implements Destination {
   }
 
   async close(): Promise<void> {
-    await this.current.close()
+    this.#site.folders.close()
+    await this.#like.close()
+  }
+
+  #find(path: string): SystemPath | undefined {
+    return this.#site.folders.find(path)?.at(splitPath(path).name)
   }
 
   /** What is left out is told to whoever called. */

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
-import { chown, type FileHandle, mkdir, open, stat } from 'node:fs/promises'
+import { chown, type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { KlosetError } from 'kloset/connector'
 import { systemCode } from './errors.js'
+import { makeFolders } from './make-folders.js'
 
 /** Who owns what root writes into somebody else's store. */
 export interface Owner {
@@ -10,27 +10,13 @@ export interface Owner {
   readonly gid: number
 }
 
-/**
- * Makes the folder and those above it, so that they survive a power cut as what is put into them does. Step by step, since Node's own way
- * reports a full disk as a missing folder, and never ends where the system makes no folders (procfs).
- */
+/** Makes the folder and those above it, so that they survive a power cut as what is put into them does. */
 export async function makeRoot(root: string): Promise<void> {
-  const above = dirname(root)
-  try {
-    await mkdir(root, { mode: 0o700 })
-  } catch (error) {
-    if (await isFolder(root)) return
-    if (systemCode(error) !== 'ENOENT' || above === root) throw error
-    if (await isFolder(above)) throw takesNoFolders(root, above, error)
-    await makeRoot(above)
-    await mkdir(root, { mode: 0o700 }).catch(async (reason) => {
-      if (!(await isFolder(root))) throw reason
+  for (const folder of await makeFolders(root, 0o700))
+    await syncFolder(dirname(folder)).catch((error) => {
+      // A folder one may write into and not read: drop boxes are like that.
+      if (systemCode(error) !== 'EACCES') throw error
     })
-  }
-  await syncFolder(above).catch((error) => {
-    // A folder one may write into and not read: drop boxes are like that.
-    if (systemCode(error) !== 'EACCES') throw error
-  })
 }
 
 /** Makes one folder; returns whether it was not there. */
@@ -93,18 +79,3 @@ export async function using<T>(opening: Promise<FileHandle>, work: (file: FileHa
 }
 
 const noFolderSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  )
-}
-
-function takesNoFolders(root: string, above: string, cause: unknown): KlosetError {
-  return new KlosetError('KLOSET_UNSUPPORTED', `cannot create ${root}: no folders can be made in ${above}`, {
-    hint: 'It was removed, or belongs to the system: choose another place.',
-    context: { path: root },
-    cause,
-  })
-}

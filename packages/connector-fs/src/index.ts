@@ -15,6 +15,7 @@ const options: {
   readonly xattrs: Option & { readonly type: 'boolean'; readonly default: boolean }
   readonly owners: Option & { readonly type: 'string'; readonly default: string }
   readonly holes: Option & { readonly type: 'string'; readonly default: string }
+  readonly 'trust-target': Option & { readonly type: 'boolean'; readonly default: boolean }
 } = {
   xattrs: {
     type: 'boolean',
@@ -33,6 +34,11 @@ const options: {
     oneOf: ['keep', 'make', 'none'],
     describe: 'restore holes in files as they were, make holes of all zeros, or let files have none',
   },
+  'trust-target': {
+    type: 'boolean',
+    default: defaultSettings.trustTarget,
+    describe: 'where the system cannot hold folders open, restore as root also into folders that others can write to',
+  },
 }
 
 /** Storage, source and destination on a filesystem: `/plain/path`, `file:///path`. */
@@ -43,12 +49,13 @@ export const fs: Connector<typeof options> = {
   options,
   storage: (at: Location, { mode, signal }: Context<typeof options>) => fsStorage(at.path, { mode, signal }),
   source: (at: Location, { options: { xattrs } }: Context<typeof options>) => fsSource(at.path, { xattrs }),
-  destination: (at: Location, { mode, options: { xattrs, owners, holes } }: Context<typeof options>) =>
+  destination: (at: Location, { mode, options: { xattrs, owners, holes, ...more } }: Context<typeof options>) =>
     fsDestination(at.path, {
       mode: mode === 'create' ? 'create' : 'write',
       xattrs,
       owners: owners as RestoreSettings['owners'],
       holes: holes as RestoreSettings['holes'],
+      trustTarget: more['trust-target'],
     }),
 }
 

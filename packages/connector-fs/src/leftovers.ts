@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { systemCode } from './errors.js'
+import type { Folder } from './folder.js'
 import type { SystemPath } from './local.js'
 
 /** A name for a file that is being restored, beside its final place: hidden, and telling whose it is. */
@@ -18,9 +19,9 @@ export function isTemporaryName(name: string): boolean {
  * Removes what restores left in `folder` that were killed: those of processes of this machine that are no more, and anyone's that was not
  * written to for a day. What cannot be removed harms nobody.
  */
-export function removeLeftovers(folder: SystemPath): void {
-  for (const name of names(folder)) {
-    const path = typeof folder === 'string' ? `${folder}/${name}` : Buffer.concat([folder, Buffer.from(`/${name}`)])
+export function removeLeftovers(folder: Folder): void {
+  for (const name of names(folder.system)) {
+    const path = folder.at(name)
     try {
       if (isAbandoned(name, path)) unlinkSync(path)
     } catch {

@@ -4,10 +4,10 @@ import { deviceNumber } from './entries.js'
 import { fsError, systemCode } from './errors.js'
 import type { Folders } from './folders.js'
 import { nextTemporaryName, removeLeftovers } from './leftovers.js'
-import { hasEscapes, type SystemPath } from './local.js'
+import { hasEscapes, type SystemPath, splitPath } from './local.js'
 import { type Failed, failureOf, setFileMetadata, setFolderMetadata, setMetadataOf } from './metadata.js'
 import { native } from './native.js'
-import { aclsAt, beside, discard } from './output.js'
+import { aclsAt, discard } from './output.js'
 import type { Site } from './site.js'
 
 /**
@@ -39,7 +39,7 @@ export function makeEntry(site: Site, entry: Entry): void {
 export function finishEntry(site: Site, entry: Entry): void {
   const { folders } = site
   try {
-    const path = entry.path === '' ? folders.root : folders.find(entry.path)
+    const path = entry.path === '' ? folders.folder('')!.system : whereIs(folders, entry.path)
     if (path === undefined) return
     if (entry.type === 'directory') setFolderMetadata(path, entry, site)
     else setFileMetadata(path, entry, site)
@@ -51,7 +51,7 @@ export function finishEntry(site: Site, entry: Entry): void {
 /** Makes `path` another name of what is at `to`. */
 export function makeLink(folders: Folders, path: string, to: string): void {
   try {
-    const original = folders.find(to)
+    const original = whereIs(folders, to)
     if (original === undefined) throw noOriginal(to)
     const info = lstatSync(original)
     // Where the system follows links here, one to a link would lead wherever that leads.
@@ -71,26 +71,26 @@ function makeFolder(folders: Folders, entry: Entry): void {
     mkdirSync(path, mode)
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error
-    const info = lstatSync(path)
-    if (info.isDirectory()) {
-      open(path, info.mode, entry)
-      removeLeftovers(path)
-    } else {
+    if (lstatSync(path).isDirectory()) enterFolder(folders, entry)
+    else {
       unlinkSync(path)
       mkdirSync(path, mode)
     }
   }
-  folders.add(entry.path)
 }
 
 /** A folder from before that keeps us out is opened for as long as it takes to fill it. */
-function open(path: SystemPath, mode: number, entry: Entry): void {
-  if (entry.mode === undefined || (mode & 0o700) === 0o700) return
-  try {
-    chmodSync(path, (mode & 0o7777) | 0o700)
-  } catch {
-    // Someone else's: what has to be written into it will tell.
-  }
+function enterFolder(folders: Folders, entry: Entry): void {
+  const folder = folders.folder(entry.path)
+  if (folder === undefined) return
+  const { mode } = lstatSync(folder.system)
+  if (entry.mode !== undefined && (mode & 0o700) !== 0o700)
+    try {
+      chmodSync(folder.system, (mode & 0o7777) | 0o700)
+    } catch {
+      // Someone else's: what has to be written into it will tell.
+    }
+  removeLeftovers(folder)
 }
 
 function makerOf(entry: Entry): (at: SystemPath) => void {
@@ -131,8 +131,9 @@ function nodes({ path, type }: Entry): NonNullable<ReturnType<typeof native>> {
 }
 
 function replaceWith(folders: Folders, path: string, make: (temporary: SystemPath) => void): void {
-  const target = folders.place(path)
-  const temporary = beside(folders, path, nextTemporaryName())
+  const folder = folders.holding(path)
+  const target = folder.at(splitPath(path).name)
+  const temporary = folder.at(nextTemporaryName())
   try {
     make(temporary)
     renameSync(temporary, target)
@@ -142,6 +143,11 @@ function replaceWith(folders: Folders, path: string, make: (temporary: SystemPat
   }
   // Where both were names of one file already, rename does nothing and leaves both: rename(2).
   if (lstatSync(temporary, { throwIfNoEntry: false })) discard(temporary)
+}
+
+/** Where `path` is, if the folders that it is in are there. */
+function whereIs(folders: Folders, path: string): SystemPath | undefined {
+  return folders.find(path)?.at(splitPath(path).name)
 }
 
 function noOriginal(to: string): KlosetError {

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   fchmodSync,
@@ -10,9 +11,12 @@ import {
   lstatSync,
   lutimesSync,
   openSync,
+  utimesSync,
 } from 'node:fs'
 import type { Entry } from 'kloset/connector'
+import { typeOf } from './entries.js'
 import { systemCode } from './errors.js'
+import { canHold, pinned } from './folder.js'
 import type { SystemPath } from './local.js'
 import { native, type Place } from './native.js'
 import { forReading, replaced } from './opening.js'
@@ -62,6 +66,23 @@ export function failureOf(work: () => void): Failed | undefined {
 
 /** The same as {@link setMetadata} for links, which are not followed, and for devices and the like, which are better not opened. */
 export function setMetadataOf(path: SystemPath, entry: Entry, site: Site, acls: Acls): void {
+  // Whoever may write to the folder could put something else in its place between two calls.
+  if (canHold()) pinned(path, (exact, descriptor) => setPinned(exact, descriptor, entry, site, acls))
+  else setByPath(path, entry, site, acls)
+}
+
+function setPinned(path: string, descriptor: number, entry: Entry, site: Site, acls: Acls): void {
+  if (typeOf(fstatSync(descriptor).mode) !== entry.type) throw replaced(entry.path)
+  set({ pinned: path }, entry, site, acls, {
+    owner: (uid, gid) => chownSync(path, uid, gid),
+    mode(mode) {
+      if (entry.type !== 'symlink') chmodSync(path, mode)
+    },
+    time: (mtime) => utimesSync(path, secondsOf(mtime), secondsOf(mtime)),
+  })
+}
+
+function setByPath(path: SystemPath, entry: Entry, site: Site, acls: Acls): void {
   set(path, entry, site, acls, {
     owner: (uid, gid) => lchownSync(path, uid, gid),
     mode(mode) {
@@ -94,7 +115,9 @@ export function setFileMetadata(path: SystemPath, entry: Entry, site: Site): voi
     return
   }
   try {
-    if (!fstatSync(file).isFile()) throw replaced(path)
+    const info = fstatSync(file)
+    // What is set for one name of a file is set for all, and others may have put a name of another file here.
+    if (!info.isFile() || info.nlink > 1) throw replaced(site.folders.shown(entry.path))
     setMetadata(file, entry, site, 'foreign')
   } finally {
     closeSync(file)

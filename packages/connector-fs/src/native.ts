@@ -4,8 +4,11 @@ import { getSystemErrorName } from 'node:util'
 import type { Range } from 'kloset/connector'
 import type { SystemPath } from './local.js'
 
-/** An open file, or what is at a path, which is not followed if it is a link. */
-export type Place = number | SystemPath
+/**
+ * An open file, or what is at a path, which is not followed if it is a link; or what is held open and can be reached through a path that
+ * leads nowhere else.
+ */
+export type Place = number | SystemPath | { readonly pinned: string }
 
 /** What Node has no calls for. Failed calls throw as Node's do, with a `code`. */
 export interface Native {
@@ -99,8 +102,10 @@ function bind(koffi: Koffi): Native {
   const setxattr = 'const char *name, const void *value, uint64_t size, int flags)'
   const fsetxattr = library.func(`int fsetxattr(int fd, ${setxattr}`)
   const lsetxattr = library.func(`int lsetxattr(const char *path, ${setxattr}`)
+  const followedSetxattr = library.func(`int setxattr(const char *path, ${setxattr}`)
   const fremovexattr = library.func('int fremovexattr(int fd, const char *name)')
   const lremovexattr = library.func('int lremovexattr(const char *path, const char *name)')
+  const removexattr = library.func('int removexattr(const char *path, const char *name)')
 
   // Two struct timespec: the first, the access time, is left alone.
   const times = new BigInt64Array(4)
@@ -140,7 +145,10 @@ function bind(koffi: Koffi): Native {
 
     setTime(place, mtime) {
       if (typeof place === 'number') require('futimens', futimens(place, timesOf(mtime)))
-      else require('utimensat', utimensat(atWorkingDirectory, terminated(place), timesOf(mtime), doNotFollow))
+      else {
+        const [path, flags] = isPinned(place) ? [place.pinned, 0] : [terminated(place), doNotFollow]
+        require('utimensat', utimensat(atWorkingDirectory, path, timesOf(mtime), flags))
+      }
     },
 
     makeNode: (path, mode, device) => require('mknod', mknod(terminated(path), mode, device)),
@@ -169,13 +177,14 @@ function bind(koffi: Koffi): Native {
     },
 
     setXattr(place, name, value) {
-      const [call, set] = typeof place === 'number' ? ['fsetxattr', fsetxattr] : ['lsetxattr', lsetxattr]
-      const at = typeof place === 'number' ? place : terminated(place)
-      require(call as string, (set as typeof fsetxattr)(at, name, value, value.length, 0))
+      if (typeof place === 'number') require('fsetxattr', fsetxattr(place, name, value, value.length, 0))
+      else if (isPinned(place)) require('setxattr', followedSetxattr(place.pinned, name, value, value.length, 0))
+      else require('lsetxattr', lsetxattr(terminated(place), name, value, value.length, 0))
     },
 
     removeXattr(place, name) {
       if (typeof place === 'number') has('fremovexattr', fremovexattr(place, name), 'ENODATA')
+      else if (isPinned(place)) has('removexattr', removexattr(place.pinned, name), 'ENODATA')
       else has('lremovexattr', lremovexattr(terminated(place), name), 'ENODATA')
     },
   }
@@ -192,6 +201,10 @@ function works(call: () => void): boolean {
 }
 
 const second = 1_000_000_000n
+
+function isPinned(place: SystemPath | { readonly pinned: string }): place is { readonly pinned: string } {
+  return typeof place === 'object' && 'pinned' in place
+}
 
 /** A path as C wants it: text ends in NUL by itself. */
 function terminated(path: SystemPath): string | Buffer {

@@ -1,10 +1,10 @@
-import { closeSync, constants, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { type Entry, KlosetError, type WorkerOutput } from 'kloset/connector'
 import { fsError } from './errors.js'
-import type { Folders } from './folders.js'
+import type { Folder } from './folder.js'
 import { dataIn, fillHoles } from './holes.js'
 import { isTemporaryName, nextTemporaryName } from './leftovers.js'
-import { type SystemPath, shown, splitPath, systemPath } from './local.js'
+import { type SystemPath, splitPath } from './local.js'
 import { type Acls, type Failed, failureOf, setMetadata } from './metadata.js'
 import type { Site } from './site.js'
 
@@ -13,23 +13,27 @@ import type { Site } from './site.js'
  * @throws KLOSET_PATH_UNSAFE for a path that leads out of the destination, and a handle that was not given by another output.
  */
 export function createOutput(site: Site, entry: Entry, handle?: string): WorkerOutput {
-  const { folders } = site
-  if (handle !== undefined && !isTemporaryName(handle)) throw foreignHandle(handle)
-  const name = handle ?? nextTemporaryName()
+  const [joined, inode] = handle?.split('/') ?? []
+  if (handle !== undefined && (!isTemporaryName(joined!) || inode === undefined)) throw foreignHandle(handle)
+  const name = joined ?? nextTemporaryName()
   try {
-    const target = folders.place(entry.path)
-    const temporary = beside(folders, entry.path, name)
+    const folder = site.folders.holding(entry.path)
+    const temporary = folder.at(name)
     const file = openSync(temporary, handle === undefined ? forCreating : forJoining, 0o600)
-    return new Output(site, name, entry, file, temporary, target)
+    if (inode !== undefined && inode !== inodeOf(file)) {
+      closeSync(file)
+      throw foreignHandle(handle!)
+    }
+    return new Output(site, name, entry, file, folder)
   } catch (error) {
     throw fsError(error, 'write', entry.path)
   }
 }
 
-/** Where `name` is in the folder of the entry at `path`, which {@link Folders.place} has checked. */
-export function beside(folders: Folders, path: string, name: string): SystemPath {
-  const { folder } = splitPath(path)
-  return systemPath(folders.root, folder === '' ? name : `${folder}/${name}`)
+/** Tells a file that is being written from what others may have put under its name. */
+function inodeOf(file: number): string {
+  const { dev, ino } = fstatSync(file, { bigint: true })
+  return `${dev}:${ino}`
 }
 
 /** What access control lists something new has before it gets those of its entry. */
@@ -47,21 +51,25 @@ export function discard(temporary: SystemPath): void {
 }
 
 class Output implements WorkerOutput {
-  readonly handle: string
   readonly #site: Site
   readonly #entry: Entry
   readonly #file: number
-  readonly #temporary: SystemPath
-  readonly #target: SystemPath
+  readonly #name: string
+  // Stays open for as long as its name has to be given or removed.
+  readonly #folder: Folder
   #end = 0
 
-  constructor(site: Site, handle: string, entry: Entry, file: number, temporary: SystemPath, target: SystemPath) {
+  constructor(site: Site, name: string, entry: Entry, file: number, folder: Folder) {
     this.#site = site
-    this.handle = handle
+    this.#name = name
     this.#entry = entry
     this.#file = file
-    this.#temporary = temporary
-    this.#target = target
+    this.#folder = folder
+    folder.uses++
+  }
+
+  get handle(): string {
+    return `${this.#name}/${inodeOf(this.#file)}`
   }
 
   write(bytes: Uint8Array, at: number): void {
@@ -75,7 +83,7 @@ class Output implements WorkerOutput {
       while (written < bytes.length)
         written += writeSync(this.#file, bytes, written, bytes.length - written, at + written)
     } catch (error) {
-      throw fsError(error, 'write', shown(this.#target))
+      throw this.#error(error, 'write')
     }
     this.#end = Math.max(this.#end, at + written)
   }
@@ -84,21 +92,29 @@ class Output implements WorkerOutput {
     let failed: Failed | undefined
     try {
       failed = this.#settle()
-      renameSync(this.#temporary, this.#target)
+      renameSync(this.#folder.at(this.#name), this.#folder.at(splitPath(this.#entry.path).name))
     } catch (error) {
-      discard(this.#temporary)
-      throw fsError(error, 'write', shown(this.#target))
+      discard(this.#folder.at(this.#name))
+      throw this.#error(error, 'write')
+    } finally {
+      this.#folder.uses--
     }
-    if (failed) throw fsError(failed.error, 'set the owner, mode and times of', shown(this.#target))
+    if (failed) throw this.#error(failed.error, 'set the owner, mode and times of')
   }
 
   abort(): void {
     closeSync(this.#file)
-    discard(this.#temporary)
+    discard(this.#folder.at(this.#name))
+    this.#folder.uses--
   }
 
   release(): void {
     closeSync(this.#file)
+    this.#folder.uses--
+  }
+
+  #error(error: unknown, doing: string): unknown {
+    return fsError(error, doing, this.#site.folders.shown(this.#entry.path))
   }
 
   /** Gives the open file all but its name, and closes it. */
@@ -117,7 +133,8 @@ class Output implements WorkerOutput {
 
 const noFollow = constants.O_NOFOLLOW ?? 0
 const forCreating = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow
-const forJoining = constants.O_WRONLY | noFollow
+// Without waiting: nobody may read from a FIFO that was put in its place.
+const forJoining = constants.O_WRONLY | noFollow | (constants.O_NONBLOCK ?? 0)
 
 function foreignHandle(handle: string): KlosetError {
   const message = `${JSON.stringify(handle)} is not the handle of a file that is being written`

@@ -3,12 +3,26 @@ import { type Entry, nearestTime, type Range, type WorkerFile } from 'kloset/con
 import type { Listed } from './listed.js'
 import type { SystemPath } from './local.js'
 import { native } from './native.js'
-import { closeScanned, type Opened, openQuietly, openScanned, readingError } from './opening.js'
+import { closeScanned, type Opened, openQuietly, openScanned, readingError, replaced } from './opening.js'
 import type { SourceRoot } from './roots.js'
 
 /** Opens the file of `entry` in a source. @throws KLOSET_NOT_FOUND, KLOSET_DENIED or KLOSET_FILE_CHANGED. */
 export function openFile(root: SourceRoot, listed: Listed | undefined, entry: Entry): WorkerFile {
-  return new OpenFile(openScanned(root, listed, entry), entry)
+  return new OpenFile(openScanned(root, listed, entry), entry, closeScanned)
+}
+
+/** Opens the file at `system`, whichever it is; `shown` is its path for people. @throws KLOSET_NOT_FOUND, KLOSET_DENIED or KLOSET_FILE_CHANGED. */
+export function openAt(system: SystemPath, shown: string, entry: Entry): WorkerFile {
+  let file: number | undefined
+  try {
+    file = openQuietly(system, entry.owner?.uid)
+    const info = fstatSync(file, { bigint: true })
+    if (!info.isFile()) throw replaced(shown)
+    return new OpenFile({ file, info, path: shown }, entry, closeSync)
+  } catch (error) {
+    if (file !== undefined) closeSync(file)
+    throw readingError(error, shown)
+  }
 }
 
 /** The first bytes of a file, `length` or all it has; undefined for what is no regular file, such as a link, and where it cannot be read. */
@@ -33,8 +47,10 @@ class OpenFile implements WorkerFile {
   readonly #path: SystemPath
   readonly #entry: Entry
   readonly #opened: BigIntStats
+  readonly #close: (file: number) => void
 
-  constructor({ file, info, path }: Opened, entry: Entry) {
+  constructor({ file, info, path }: Opened, entry: Entry, close: (file: number) => void) {
+    this.#close = close
     this.#file = file
     this.#path = path
     this.#entry = entry
@@ -74,6 +90,6 @@ class OpenFile implements WorkerFile {
   }
 
   close(): void {
-    closeScanned(this.#file)
+    this.#close(this.#file)
   }
 }

@@ -1,10 +1,12 @@
 import { noHost, type WorkerHost, type WorkerModule, type WorkerSide } from 'kloset/connector'
+import { openCurrent } from './current.js'
 import { Folders } from './folders.js'
 import type { LeftOutData } from './left-out.js'
 import { Listed } from './listed.js'
 import { finishEntry, makeEntry } from './making.js'
 import { createOutput } from './output.js'
 import { OwnerNumbers } from './owners.js'
+import { Protected, type ProtectedData } from './protected.js'
 import { openFile } from './reading.js'
 import type { SourceRoot } from './roots.js'
 import { scan } from './scan.js'
@@ -20,7 +22,17 @@ export type WorkerData =
       readonly xattrs?: boolean
       readonly leftOut?: LeftOutData | undefined
     }
-  | { readonly role: 'destination'; readonly root: string; readonly settings?: RestoreSettings }
+  | DestinationData
+
+/** What the worker's part of a destination is told. */
+export interface DestinationData {
+  readonly role: 'destination'
+  readonly root: string
+  readonly settings?: RestoreSettings
+  /** The root as the main thread holds it open. */
+  readonly descriptor?: number | undefined
+  readonly protects?: ProtectedData | undefined
+}
 
 /** The module that plays a role in the engine's workers. It lies beside the bundle that this code is in. */
 export function workerModule(data: WorkerData): WorkerModule {
@@ -38,16 +50,21 @@ export function workerSide(data: WorkerData, host: WorkerHost = noHost): WorkerS
       }
     }
     case 'destination':
-      return destinationSide(siteOf(data.root, data.settings, host))
+      return destinationSide(siteOf(data, host))
     default:
       return data satisfies never
   }
 }
 
 /** A folder to restore into. */
-export function siteOf(root: string, settings: RestoreSettings = defaultSettings, host: WorkerHost = noHost): Site {
+export function siteOf(data: Omit<DestinationData, 'role'>, host: WorkerHost = noHost): Site {
+  const { root, settings = defaultSettings, descriptor, protects } = data
   return {
-    folders: new Folders(root),
+    folders: new Folders(root, {
+      descriptor,
+      trustsOthers: settings.trustTarget,
+      ...(protects && { protects: new Protected(protects) }),
+    }),
     owners: new OwnerNumbers(settings.owners),
     settings,
     leftOut: (kind) => host.leftOut(kind),
@@ -59,5 +76,7 @@ function destinationSide(site: Site): WorkerSide {
     create: (entry, handle) => createOutput(site, entry, handle),
     make: (entry) => makeEntry(site, entry),
     finish: (entry) => finishEntry(site, entry),
+    open: (entry) => openCurrent(site.folders, entry),
+    close: () => site.folders.close(),
   }
 }

@@ -12,9 +12,14 @@ export interface RestoreSettings {
   /** Whether owners are who has the name here, or who has the number. */
   readonly owners: 'names' | 'numbers'
   readonly holes: Holes
+  /**
+   * Where the system cannot hold folders open (all but Linux with /proc), root is refused folders that others can write to, since they could
+   * redirect what is written. True: they are trusted.
+   */
+  readonly trustTarget: boolean
 }
 
-export const defaultSettings: RestoreSettings = { xattrs: true, owners: 'names', holes: 'keep' }
+export const defaultSettings: RestoreSettings = { xattrs: true, owners: 'names', holes: 'keep', trustTarget: false }
 
 /** Where something is restored, and how. */
 export interface Site {

@@ -36,6 +36,7 @@ export async function fsStorage(path: string, options: FsStorageOptions = {}): P
 
 class FsStorage implements Storage {
   readonly location: string
+  readonly paths: readonly string[]
   readonly capabilities: Storage['capabilities']
   readonly reserve: NonNullable<Storage['reserve']>
   readonly #root: string
@@ -49,6 +50,7 @@ class FsStorage implements Storage {
   ) {
     const { write, putIfAbsent, owner } = how
     this.location = root
+    this.paths = [root]
     this.#root = root
     this.#owner = owner
     // File operations run in libuv's four threads: more in flight only wait.

@@ -66,6 +66,7 @@ export interface Notice {
     | 'memory-unusable'
     | 'other-store'
     | 'not-deleted'
+    | 'protected'
   readonly message: string
 }
 
@@ -304,6 +305,12 @@ export interface RestoreOptions extends Run<RestoreEvent> {
    * links are not followed.
    */
   readonly delete?: boolean
+  /**
+   * Paths of this machine that are neither written over nor deleted, with all that is in them, whatever the snapshot and the policies say. The
+   * store itself, its cache and what is remembered of stores (in its usual place) are so without being named. Name what else the run lives on:
+   * files with keys, configuration.
+   */
+  readonly protect?: readonly string[]
   /** Told before anything is written what `delete` will delete; what it throws ends the restore. Not called in a dry run. */
   onDelete?(planned: PlannedDeletions): void | Promise<void>
   /**

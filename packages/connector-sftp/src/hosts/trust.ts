@@ -83,7 +83,10 @@ export class HostKeys {
     const [file] = files
     try {
       if (file === undefined) throw new Error('there is no such file')
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+      // That of the person, ~/.ssh: what it is in is there, or is not ours to make.
+      await mkdir(dirname(file), { mode: 0o700 }).catch((error) => {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      })
       const before = await read(file)
       const start = before === '' || before.endsWith('\n') ? '' : '\n'
       await appendFile(file, start + line(hashed), { mode: 0o600 })

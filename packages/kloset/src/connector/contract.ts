@@ -143,6 +143,8 @@ export interface StoredObject {
 export interface Storage {
   /** Where it is, safe to show. */
   readonly location: string
+  /** Where its objects are on this machine, as paths of the system: a restore leaves alone what is there. Absent: they are elsewhere. */
+  readonly paths?: readonly string[] | undefined
   readonly capabilities: StorageCapabilities
   /**
    * Stores `body` durably, all or nothing: when it resolves, the object survives a power cut, and at no time does a reader
@@ -394,8 +396,17 @@ export interface Destination {
     }
   }
   readonly worker?: WorkerModule | undefined
-  /** What is there now, for overwrite policies and comparison. */
+  /**
+   * What is there now, for overwrite policies, comparison and deletions. The device of a directory is that of the one above it, unless another
+   * file system is mounted there: such directories are borders for deletions.
+   */
   readonly current?: Source | undefined
+  /**
+   * Told once, before anything is written, which paths of this machine the run needs itself: the store, the cache, files with keys. From
+   * then on nothing at or below them is written, changed or removed, under whatever name it can be reached (KLOSET_PROTECTED). Answers which
+   * paths of the destination these are; `''` where all of it is in something that is protected.
+   */
+  protect?(paths: readonly string[]): Promise<readonly string[]>
   /** Makes everything that has no content: directories, symlinks, devices. A directory that exists stays. */
   create(entry: Entry, how: Making): Promise<void>
   /** Writes a file, atomically: whoever looks sees the old file or the new one. */
@@ -471,4 +482,6 @@ export interface WorkerSide {
   make?(entry: Entry): void
   /** As {@link Destination.finish}. */
   finish?(entry: Entry): void
+  /** Releases what is held open, when the work is over or given up. */
+  close?(): void
 }

@@ -50,6 +50,7 @@ class CompareJob implements Job {
   }
 
   end(): void {
+    this.#side.close?.()
     giveRegion(this.#fixed)
   }
 

@@ -4,6 +4,7 @@ import type { Stat } from '../tree/index.js'
 import { Current } from './current.js'
 import { isBelow, type Refused, type Target } from './entries.js'
 import type { Overwriting } from './overwrite.js'
+import type { ProtectedPaths } from './protecting.js'
 import type { Patterns } from './selected.js'
 
 /** What a restore will delete. */
@@ -16,6 +17,13 @@ export interface Deletions {
   readonly mounts: readonly string[]
 }
 
+/** What decides about deletions. */
+export interface PlanningOptions {
+  readonly overwriting: Overwriting
+  readonly patterns: Patterns | undefined
+  readonly protects: ProtectedPaths
+}
+
 /**
  * Finds out what is at a destination and not among the targets, without changing anything. Undefined where some of the snapshot cannot be
  * read: what is missing of it then is not known.
@@ -23,7 +31,7 @@ export interface Deletions {
 export async function planDeletions(
   targets: AsyncIterable<Target | Refused>,
   destination: Destination,
-  { overwriting, patterns }: { readonly overwriting: Overwriting; readonly patterns: Patterns | undefined },
+  { overwriting, patterns, protects }: PlanningOptions,
   call: Call,
 ): Promise<Deletions | undefined> {
   const { current } = destination
@@ -40,7 +48,7 @@ export async function planDeletions(
       planner.met(target.path, target.stat, await there.at(target.path))
     }
     await there.finish()
-    return planner.finish()
+    return planner.finish(protects)
   } finally {
     await there.close()
   }
@@ -86,9 +94,9 @@ class Planner {
     else this.#doom({ entry, replaced: false, stays: false })
   }
 
-  finish(): Deletions {
+  finish(protects: ProtectedPaths): Deletions {
     while (this.#mounts.length > 0) this.#leaveMount()
-    const doomed = this.#doomed.filter(({ stays }) => !stays)
+    const doomed = this.#doomed.filter(({ stays, entry }) => !stays && !protects.keeps(entry.path))
     const clears = doomed.filter(({ replaced }) => replaced).map(({ entry }) => entry.path)
     return { entries: doomed.map(({ entry }) => entry), clears: new Set(clears), mounts: this.#left }
   }

@@ -7,6 +7,7 @@ import { entriesOf } from './current.js'
 import { type Deletions, planDeletions } from './deletions.js'
 import { type Refused, type Target, targetBatches, targetsOf } from './entries.js'
 import { Overwriting } from './overwrite.js'
+import { type ProtectedPaths, protect } from './protecting.js'
 import { cannotReadBack, readBack } from './read-back.js'
 import { RestoreReport } from './report.js'
 import { Restoring } from './restoring.js'
@@ -74,11 +75,12 @@ class Run {
     const report = this.#report
     if (verify === true && this.#destination.current === undefined) throw cannotReadBack()
     const overwrite = await this.#policy()
+    const protects = await protect(this.#store, this.#destination, this.#options)
     const overwriting = new Overwriting(overwrite ?? 'always', this.#destination)
-    const deletions = await this.#plan(overwriting)
+    const deletions = await this.#plan(overwriting, protects)
     if (deletions !== undefined && dryRun !== true) await this.#options.onDelete?.(plannedOf(deletions))
     report.total = await this.#expected()
-    await this.#write(overwrite, overwriting, deletions)
+    await this.#write(overwrite, overwriting, deletions, protects)
     if (verify !== true) return
     report.phase = 'check'
     await readBack(this.#store, this.#targets(), this.#destination, { overwriting, report }, this.#call)
@@ -97,13 +99,14 @@ class Run {
     return undefined
   }
 
-  async #plan(overwriting: Overwriting): Promise<Deletions | undefined> {
+  async #plan(overwriting: Overwriting, protects: ProtectedPaths): Promise<Deletions | undefined> {
     if (this.#options.delete !== true) return undefined
     const { path, strip, patterns } = this.#selection()
     if (!(await isFolder(this.#snapshot, path))) throw needsFolder(path)
     if (strip > 0 && patterns !== undefined)
       throw new TypeError('with `delete`, `patterns` and `stripComponents` cannot be given together')
-    const plan = await planDeletions(this.#targets(), this.#destination, { overwriting, patterns }, this.#call)
+    const how = { overwriting, patterns, protects }
+    const plan = await planDeletions(this.#targets(), this.#destination, how, this.#call)
     for (const mount of plan?.mounts ?? [])
       this.#notDeleted(
         `${mount} is another file system, of which the snapshot has nothing: what is in it was left alone`,
@@ -115,6 +118,7 @@ class Run {
     overwrite: Overwrite | undefined,
     overwriting: Overwriting,
     deletions: Deletions | undefined,
+    protects: ProtectedPaths,
   ): Promise<void> {
     const writer = await writerFor(this.#store, this.#destination, this.#options, this.#report, this.#call)
     const restoring = new Restoring({
@@ -122,6 +126,7 @@ class Run {
       destination: this.#destination,
       overwriting: this.#looks(overwrite) ? overwriting : undefined,
       clears: deletions?.clears,
+      protects,
       dryRun: this.#options.dryRun === true,
       writer,
       report: this.#report,

@@ -42,6 +42,7 @@ class RestoreJob implements Job {
   }
 
   end(): void {
+    this.#side.close?.()
     giveRegion(this.#fixed)
   }
 
@@ -54,8 +55,9 @@ class RestoreJob implements Job {
       case 'begin': {
         const [view] = entryViews(message.record)
         const output = this.#side.create!(entryOf(view!))
+        const { handle } = output
         output.release()
-        return { handle: output.handle }
+        return { handle }
       }
       case 'settle': {
         const [view] = entryViews(message.record)

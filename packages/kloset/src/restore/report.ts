@@ -29,6 +29,8 @@ export class RestoreReport {
   readonly #telling: Telling
   // Paths that are followed, and whether they failed.
   readonly #followed = new Map<string, boolean>()
+  // Protected paths that were told of.
+  readonly #protected = new Set<string>()
   // Paths of which it is known that they are not as the snapshot has them; only where that is asked.
   readonly #settled: Set<string> | undefined
 
@@ -90,6 +92,15 @@ export class RestoreReport {
   keep(path: string): void {
     this.#settled?.add(path)
     this.skip(path)
+  }
+
+  /** Left as it is, because the run needs what is at `kept` itself. */
+  protect(path: string, kept: string): void {
+    this.keep(path)
+    if (this.#protected.has(kept)) return
+    this.#protected.add(kept)
+    const message = `${kept} is left as it is, with all that is in it: this run needs it itself`
+    this.event({ type: 'notice', code: 'protected', message })
   }
 
   /** Of what is there, mode, owner and times stay. */

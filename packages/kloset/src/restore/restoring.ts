@@ -8,6 +8,7 @@ import { Current } from './current.js'
 import { isBelow, type Refused, type Target } from './entries.js'
 import { HardLinks } from './links.js'
 import type { Overwriting, Verdict } from './overwrite.js'
+import type { ProtectedPaths } from './protecting.js'
 import type { RestoreReport } from './report.js'
 import type { Writer } from './writers.js'
 import { withXattrs } from './xattrs.js'
@@ -26,6 +27,7 @@ export interface RestoringParts {
   readonly overwriting: Overwriting | undefined
   /** Directories that will be deleted before {@link Restoring.fillPlaces}, so that something takes their place. */
   readonly clears: ReadonlySet<string> | undefined
+  readonly protects: ProtectedPaths
   readonly dryRun: boolean
   readonly writer: Writer
   readonly report: RestoreReport
@@ -54,7 +56,7 @@ export class Restoring {
 
   /** Writes all but what has to wait for something else. */
   async write(batches: AsyncIterable<Iterable<Target | Refused>>): Promise<void> {
-    const { report, call } = this.#parts
+    const { report, call, protects } = this.#parts
     let count = 0
     for await (const batch of batches) {
       for (const item of batch) {
@@ -62,7 +64,9 @@ export class Restoring {
         if (++count % turnEvery === 0) await nextTurn()
         call.signal.throwIfAborted()
         const { path } = item
-        if ('error' in item) report.fail(path, item.error)
+        const kept = protects.above(path)
+        if (kept !== undefined) report.protect(path, kept)
+        else if ('error' in item) report.fail(path, item.error)
         else if (this.#blocked !== undefined && isBelow(path, this.#blocked))
           report.fail(path, belowKept(item, this.#blocked))
         else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(path, neverStored(item))

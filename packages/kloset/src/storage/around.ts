@@ -14,6 +14,7 @@ export function throughEach(storage: Storage, around: Around, list: List): Stora
   const usage = storage.usage?.bind(storage)
   return {
     location: storage.location,
+    ...(storage.paths && { paths: storage.paths }),
     capabilities: storage.capabilities,
     put: (name, body, how) => around('put', how.signal, () => storage.put(name, body, how)),
     get: (name, how) => around('get', how.signal, () => storage.get(name, how)),

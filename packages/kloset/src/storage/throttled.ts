@@ -18,6 +18,7 @@ export function throttled(storage: Storage, bandwidth: Bandwidth): Storage {
   const usage = storage.usage?.bind(storage)
   return {
     location: storage.location,
+    ...(storage.paths && { paths: storage.paths }),
     capabilities: storage.capabilities,
 
     async put(name, body, how) {

@@ -15,6 +15,7 @@ export function readingAhead(storage: Storage): AheadStorage {
   const usage = storage.usage?.bind(storage)
   return {
     location: storage.location,
+    ...(storage.paths && { paths: storage.paths }),
     capabilities: storage.capabilities,
     put: (name, body, how) => storage.put(name, body, how),
     stat: (name, how) => storage.stat(name, how),

@@ -107,8 +107,30 @@ function home(variable: string, otherwise: string): string {
 }
 
 function openNew(path: string): number {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolders(dirname(path))
   return openSync(path, 'wx', 0o600)
+}
+
+/**
+ * Makes a folder and those above it that are missing, one after the other: Node's recursive mkdir never ends where a system says of a folder
+ * in an existing one that it does not exist, and says the same where the disk is full.
+ */
+function makeFolders(folder: string): void {
+  try {
+    makeFolder(folder)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error
+    makeFolders(dirname(folder))
+    makeFolder(folder)
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
+  }
 }
 
 function writeFully(handle: number, part: Uint8Array): void {

@@ -32,6 +32,8 @@ export function cachePlace(wanted: boolean | CacheOptions | undefined): CachePla
  * from the storage again. Nothing here throws: where the folder cannot be used, everything goes on without.
  */
 export class StoreCache {
+  /** The folder of all stores. */
+  readonly home: string
   /** The folder of this store. */
   readonly folder: string
   readonly #files: LocalFiles
@@ -43,6 +45,7 @@ export class StoreCache {
   #broken = false
 
   constructor({ files, folder, size }: CachePlace, storeId: string, notice: (notice: Notice) => void) {
+    this.home = folder
     this.folder = files.join(folder, storeId)
     this.#files = files
     this.#budget = new CacheBudget({ files, folder, size })
