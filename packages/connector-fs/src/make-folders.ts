@@ -36,13 +36,9 @@ async function made(path: string, mode: number): Promise<boolean> {
 }
 
 function notMade(path: string, cause: unknown): KlosetError {
-  return new KlosetError(
-    'KLOSET_UNSUPPORTED',
-    `cannot create ${path}: no folders can be made in ${dirname(path)}`,
-    {
-      context: { path },
-      hint: 'It was removed, or belongs to the system: choose another place.',
-      cause,
-    },
-  )
+  return new KlosetError('KLOSET_UNSUPPORTED', `cannot create ${path}: no folders can be made in ${dirname(path)}`, {
+    context: { path },
+    hint: 'It was removed, or belongs to the system: choose another place.',
+    cause,
+  })
 }

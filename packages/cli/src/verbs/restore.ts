@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { Overwrite, PlannedDeletions, RestoreEvent, RestoreResult } from 'kloset'
 import { parseTarget, pathIn } from '../arguments.js'
@@ -5,6 +6,7 @@ import { exit, Failure, UsageError } from '../exit.js'
 import { absolute } from '../locations.js'
 import { filterOf, outputOptions, type SelectFlags, selectOptions, storeOptions, wholeNumber } from '../options.js'
 import type { Output } from '../output.js'
+import { ownFiles } from '../own-files.js'
 import { type PatternFlags, patternOptions, patternsOf } from '../patterns.js'
 import { askYesNo, canAsk } from '../prompt.js'
 import { bytes, counted } from '../render/bytes.js'
@@ -13,7 +15,7 @@ import { failedJson } from '../render/json.js'
 import { leftOutLine } from '../render/left-out.js'
 import { shown } from '../render/names.js'
 import { duration } from '../render/times.js'
-import { leave, openAt, type StoreFlags, tell } from '../store.js'
+import { leave, openAt, ownPlace, type StoreFlags, tell } from '../store.js'
 import type { Session, Verb } from '../verb.js'
 
 interface Flags extends StoreFlags, SelectFlags, PatternFlags {
@@ -22,6 +24,8 @@ interface Flags extends StoreFlags, SelectFlags, PatternFlags {
   readonly stripComponents?: number
   readonly delete?: boolean
   readonly yes?: boolean
+  /** False with `--no-preserve-root`. */
+  readonly preserveRoot: boolean
   readonly verify?: boolean
   readonly dryRun?: boolean
   readonly numericOwner?: boolean
@@ -29,6 +33,7 @@ interface Flags extends StoreFlags, SelectFlags, PatternFlags {
   readonly sparse?: boolean
   /** False with `--no-xattrs`. */
   readonly xattrs: boolean
+  readonly trustTarget?: boolean
 }
 
 /** `kloset restore`: a snapshot, or a part of it, into a folder. */
@@ -58,6 +63,7 @@ export const restore: Verb = {
       .option('--strip-components <number>', 'leave out so many leading names of each path', wholeNumber)
       .option('--delete', 'make the target equal to the snapshot: delete what the snapshot does not have')
       .option('-y, --yes', 'delete without asking')
+      .option('--no-preserve-root', 'with --delete and --yes: also in / without asking')
       .option('--verify', 'read back what was restored and compare it with the snapshot')
       .option('--dry-run', 'say what would be done, but write and delete nothing')
       .optionsGroup('What files are given:')
@@ -65,6 +71,7 @@ export const restore: Verb = {
       .option('--sparse', 'make holes of all zeros in files, not only where there were holes')
       .option('--no-sparse', 'let files have no holes')
       .option('--no-xattrs', 'no extended attributes and no ACLs')
+      .option('--trust-target', 'as root on systems other than Linux: also into folders that others can write to')
     patternOptions(command)
     selectOptions(command)
     outputOptions(storeOptions(command)).addHelpText(
@@ -82,8 +89,13 @@ Files that the snapshot does not have stay as they are, unless --delete is given
 That says first how many it will delete (-v: which) and asks; without a terminal
 it needs --yes. It deletes last, and only if everything else was restored. What
 --exclude leaves out and what --include does not take is not deleted, nor is what
-is on mounted file systems of which the snapshot has nothing; what the backup left
-out is. Without --overwrite it means if-changed.
+is on mounted file systems of which the snapshot has nothing, nor, for a snapshot
+of several folders, what lies beside them; what the backup left out is. Of a list,
+name the folder: ID:PATH. In / it always asks, also with --yes, unless
+--no-preserve-root is given. Without --overwrite it means if-changed.
+
+The store, its cache and state, the configuration and files with passphrases and
+keys are never replaced or deleted: where they lie in the target, they stay.
 
 Patterns are those of gitignore, relative to PATH: *.pem at any depth, /ssl/ at
 the top only, docs/**/*.pdf. Folders that lead to what is included are restored,
@@ -128,6 +140,11 @@ is damaged, 10 no such store, 12 wrong passphrase, 130 interrupted.`,
       throw new UsageError('--delete needs --yes where nobody can be asked', 'See first what it deletes: --dry-run -v')
     const wanted = parseTarget(args[0] ?? '')
     const target = absolute(flags.to)
+    if (flags.delete && !flags.dryRun && flags.preserveRoot && isRoot(target) && !canAsk())
+      throw new UsageError(
+        '--delete in / needs --no-preserve-root where nobody can be asked',
+        'See first what it deletes: --dry-run -v',
+      )
     const patterns = await patternsOf(flags)
     if (flags.delete && flags.stripComponents && patterns)
       throw new UsageError(
@@ -146,6 +163,7 @@ is damaged, 10 no such store, 12 wrong passphrase, 130 interrupted.`,
         ...(flags.delete && { delete: true }),
         ...(flags.verify && { verify: true }),
         ...(flags.dryRun && { dryRun: true }),
+        protect: ownFiles(await ownPlace(session, flags), flags),
         options: connectorOptions(flags),
         signal,
         entries: output.verbose,
@@ -165,11 +183,12 @@ is damaged, 10 no such store, 12 wrong passphrase, 130 interrupted.`,
 }
 
 /** The settings of the connector of files that differ from its own. */
-function connectorOptions({ numericOwner, sparse, xattrs }: Flags): Record<string, string | boolean> {
+function connectorOptions({ numericOwner, sparse, xattrs, trustTarget }: Flags): Record<string, string | boolean> {
   return {
     ...(numericOwner && { owners: 'numbers' }),
     ...(sparse !== undefined && { holes: sparse ? 'make' : 'none' }),
     ...(!xattrs && { xattrs }),
+    ...(trustTarget && { 'trust-target': true }),
   }
 }
 
@@ -195,7 +214,7 @@ async function confirm(planned: PlannedDeletions, target: string, flags: Flags, 
   const what = deletionsLine(planned, target)
   if (output.verbose && !output.json)
     await output.print(...paths.map((path) => `${'delete'.padEnd(8)}  ${shown(path)}`))
-  if (flags.yes) {
+  if (flags.yes && !(flags.preserveRoot && isRoot(target))) {
     output.note(`Deleting ${what}.`)
     return
   }
@@ -204,6 +223,15 @@ async function confirm(planned: PlannedDeletions, target: string, flags: Flags, 
       'nothing was restored, and nothing deleted',
       'Without --delete, what the snapshot does not have stays.',
     )
+}
+
+/** Whether a target is the root of all, under whatever name. */
+function isRoot(target: string): boolean {
+  try {
+    return realpathSync(target) === '/'
+  } catch {
+    return false
+  }
 }
 
 function deletionsLine({ files, directories, others, bytes: size }: PlannedDeletions, target: string): string {

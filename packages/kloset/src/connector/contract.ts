@@ -272,7 +272,7 @@ export interface WantedFile {
 
 /** Where a backup comes from. Throwing from `scan` fails the backup; yielding a {@link Failure} reports one entry. */
 export interface Source {
-  /** The kind of source: `fs`, `s3`, `notion`. */
+  /** The kind of source: `fs`, `s3`, `notion`; that of listed paths ends in `-list`. */
   readonly type: string
   /** Whose data it is: a host name, a bucket, a workspace. */
   readonly origin: string

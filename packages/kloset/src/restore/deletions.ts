@@ -22,6 +22,8 @@ export interface PlanningOptions {
   readonly overwriting: Overwriting
   readonly patterns: Patterns | undefined
   readonly protects: ProtectedPaths
+  /** The only names at the top of the target that the snapshot tells of; undefined where it tells of all. */
+  readonly tops: ReadonlySet<string> | undefined
 }
 
 /**
@@ -31,7 +33,7 @@ export interface PlanningOptions {
 export async function planDeletions(
   targets: AsyncIterable<Target | Refused>,
   destination: Destination,
-  { overwriting, patterns, protects }: PlanningOptions,
+  { overwriting, patterns, protects, tops }: PlanningOptions,
   call: Call,
 ): Promise<Deletions | undefined> {
   const { current } = destination
@@ -39,7 +41,7 @@ export async function planDeletions(
     throw new KlosetError('KLOSET_UNSUPPORTED', 'nothing can be deleted at this destination', {
       hint: 'Leave out --delete, or restore somewhere else.',
     })
-  const planner = new Planner(overwriting, patterns)
+  const planner = new Planner(overwriting, patterns, tops)
   const there = new Current(current, call, (entry) => planner.passed(entry))
   try {
     for await (const target of targets) {
@@ -58,6 +60,7 @@ export async function planDeletions(
 class Planner {
   readonly #overwriting: Overwriting
   readonly #patterns: Patterns | undefined
+  readonly #tops: ReadonlySet<string> | undefined
   #doomed: Doomed[] = []
   // Directories that are to be deleted, from the outermost to the one that is gone through.
   readonly #above: Doomed[] = []
@@ -67,9 +70,10 @@ class Planner {
   // What is in this directory stays.
   #whole: string | undefined
 
-  constructor(overwriting: Overwriting, patterns: Patterns | undefined) {
+  constructor(overwriting: Overwriting, patterns: Patterns | undefined, tops: ReadonlySet<string> | undefined) {
     this.#overwriting = overwriting
     this.#patterns = patterns
+    this.#tops = tops
   }
 
   /** An entry of the snapshot, and what is under its path. */
@@ -90,6 +94,7 @@ class Planner {
     this.#leave(entry.path)
     if (entry.path === '' || this.#whole !== undefined) return
     this.#enter(entry)
+    if (this.#tops?.has(entry.path.split('/', 1)[0]!) === false) return
     if (this.#patterns?.takes(entry.path, entry.type === 'directory') === false) this.#keepAbove()
     else this.#doom({ entry, replaced: false, stays: false })
   }

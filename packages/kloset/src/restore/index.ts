@@ -1,7 +1,7 @@
 import type { Overwrite, PlannedDeletions, RestoreOptions, RestoreResult } from '../api.js'
 import type { Call, Destination } from '../connector/index.js'
 import { KlosetError } from '../errors.js'
-import type { StoredSnapshot } from '../snapshot/index.js'
+import { placeOf, type StoredSnapshot } from '../snapshot/index.js'
 import type { OpenedStore } from '../store/opened.js'
 import { entriesOf } from './current.js'
 import { type Deletions, planDeletions } from './deletions.js'
@@ -105,7 +105,8 @@ class Run {
     if (!(await isFolder(this.#snapshot, path))) throw needsFolder(path)
     if (strip > 0 && patterns !== undefined)
       throw new TypeError('with `delete`, `patterns` and `stripComponents` cannot be given together')
-    const how = { overwriting, patterns, protects }
+    const tops = topsOf(this.#snapshot, path, strip)
+    const how = { overwriting, patterns, protects, tops }
     const plan = await planDeletions(this.#targets(), this.#destination, how, this.#call)
     for (const mount of plan?.mounts ?? [])
       this.#notDeleted(
@@ -188,6 +189,18 @@ class Run {
   }
 }
 
+/**
+ * The names at the top of a target that a snapshot tells of; undefined where it tells of all. The folder of several sources is none that was
+ * backed up, and of the folders above what a list names nobody knows what else belongs there.
+ * @throws KLOSET_UNSUPPORTED for a list
+ */
+function topsOf({ places }: StoredSnapshot, path: string, strip: number): ReadonlySet<string> | undefined {
+  const found = placeOf(places, path)
+  const concerned = found?.place === undefined ? places : [found.place]
+  if ((found?.inside ?? '') === '' && concerned.some(({ source }) => source.type.endsWith('-list'))) throw needsPath()
+  return found?.place === undefined && strip === 0 ? new Set(places.map(({ at }) => at)) : undefined
+}
+
 function plannedOf({ entries }: Deletions): PlannedDeletions {
   const planned = { files: 0, directories: 0, others: 0, bytes: 0 }
   for (const { type, size } of entries) {
@@ -206,6 +219,16 @@ function notEmpty(path: string): KlosetError {
       'If a restore into it was interrupted, --overwrite if-changed goes on from there. Else restore into an empty folder, or say what to do ' +
       'with files that are there: --overwrite always, if-changed, if-different, if-newer or never.',
   })
+}
+
+function needsPath(): KlosetError {
+  return new KlosetError(
+    'KLOSET_UNSUPPORTED',
+    'a backup of a list does not say what else belongs beside what was listed',
+    {
+      hint: 'Leave out --delete, or name a folder that was listed: ID:PATH',
+    },
+  )
 }
 
 function needsFolder(path: string): KlosetError {
