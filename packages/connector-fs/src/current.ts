@@ -6,6 +6,7 @@ import {
   type Entry,
   type Failure,
   type Filter,
+  KlosetError,
   pathFromBytes,
   type Range,
   type Source,
@@ -16,7 +17,7 @@ import { entryOf, typeOf } from './entries.js'
 import { fsError, isAbsent } from './errors.js'
 import type { Folder } from './folder.js'
 import type { Folders } from './folders.js'
-import { mayBeLossy, splitPath, systemPath } from './local.js'
+import { mayBeLossy, splitPath } from './local.js'
 import { mounts } from './mounts.js'
 import { Owners } from './owners.js'
 import { readingError } from './opening.js'
@@ -86,8 +87,8 @@ export function openCurrent(folders: Folders, entry: Entry): WorkerFile {
   const { name } = splitPath(entry.path)
   try {
     const folder = folders.find(entry.path)
-    // Where a folder is missing, so is the file.
-    return openAt(folder?.at(name) ?? systemPath(folders.root, entry.path), folders.shown(entry.path), entry)
+    if (folder === undefined) throw new KlosetError('KLOSET_NOT_FOUND', `there is no ${folders.shown(entry.path)}`)
+    return openAt(folder.at(name), folders.shown(entry.path), entry)
   } catch (error) {
     throw readingError(error, folders.shown(entry.path))
   }

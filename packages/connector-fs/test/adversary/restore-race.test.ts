@@ -180,7 +180,7 @@ test.runIf(isRoot && canHold())(
     const attacker = spawn(process.execPath, ['-e', attack, target, victim], { uid: 65_534, gid: 65_534, cwd: '/' })
     try {
       await new Promise((resolve) => attacker.stdout.once('data', resolve))
-      for (let i = 0; i < 5; i++) await store.restore(snapshot, target, { overwrite: 'always', verify: true })
+      for (let i = 0; i < 5; i++) await store.restore(snapshot!, target, { overwrite: 'always', verify: true })
     } finally {
       attacker.kill()
       await store.close()
