@@ -19,8 +19,8 @@ import type { Folder } from './folder.js'
 import type { Folders } from './folders.js'
 import { mayBeLossy, splitPath } from './local.js'
 import { mounts } from './mounts.js'
-import { Owners } from './owners.js'
 import { readingError } from './opening.js'
+import { Owners } from './owners.js'
 import { openAt } from './reading.js'
 
 const batchSize = 1000
