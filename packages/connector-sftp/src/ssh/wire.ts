@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { abortable, KlosetError } from 'kloset/connector'
+import { abortable, KlosetError, withoutSecrets } from 'kloset/connector'
 import type { Client, ClientChannel } from 'ssh2'
 import type { Target } from '../config/target.js'
 import { BundlingSocket } from './socket.js'
@@ -47,11 +47,13 @@ export async function forwarded(client: Client, wire: Wire, target: Target, stop
   return { stream: await abortable(stop, opened), moved: wire.moved }
 }
 
-/** What a command reads and writes. It is told no secrets. */
+/** What a command reads and writes. It is given no secrets, but may ask the SSH agent. */
 export async function piped(command: string, where: string): Promise<Wire> {
+  // Such a command is often an ssh of its own, which has to log in.
+  const env = { ...withoutSecrets(process.env), SSH_AUTH_SOCK: process.env.SSH_AUTH_SOCK }
   const child = spawn('/bin/sh', ['-c', `exec ${command}`], {
     stdio: ['pipe', 'pipe', 'ignore'],
-    env: withoutSecrets(),
+    env,
   })
   // Pipes of a child are sockets in Node.
   const [stdin, stdout] = [child.stdin as Socket, child.stdout as Socket]
@@ -62,10 +64,4 @@ export async function piped(command: string, where: string): Promise<Wire> {
     if (code) stream.destroy(new Error(`the ProxyCommand for ${where} ended with exit code ${code}`))
   })
   return { stream, moved: () => stdout.bytesRead + stdin.bytesWritten - stdin.writableLength }
-}
-
-function withoutSecrets(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(?:KLOSET|S3|AWS|SFTP|RESTIC)_/.test(name)),
-  )
 }

@@ -220,6 +220,23 @@ export const objectChecks: readonly Check<Bench>[] = [
     },
   },
   {
+    name: 'sets room aside that is no object of it, and gives it up, where it does so',
+    async run(bench) {
+      const storage = await bench.client()
+      const { reserve } = storage
+      if (reserve === undefined) return
+      const call = { signal: never }
+      await reserve.keep(call)
+      await reserve.keep(call)
+      for await (const batch of storage.list('', { ...call, after: undefined }))
+        for (const { name } of batch) check(!name.includes('reserve'), `${name} is among the objects`)
+      check(await reserve.release(call), 'what was set aside makes room')
+      check(!(await reserve.release(call)), 'what was given up makes no room again')
+      await reserve.keep(call)
+      check(await reserve.release(call), 'it is set aside again')
+    },
+  },
+  {
     name: 'tells its usage in numbers, where it tells it',
     async run(bench) {
       const storage = await bench.client()
