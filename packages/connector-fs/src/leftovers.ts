@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { systemCode } from './errors.js'
 import type { Folder } from './folder.js'
@@ -49,7 +49,19 @@ function names(folder: SystemPath): string[] {
 function isAbandoned(name: string, path: SystemPath): boolean {
   const [, of, pid] = form.exec(name) ?? []
   if (of === machine && !isAlive(Number.parseInt(pid!, 36))) return true
-  return Date.now() - lstatSync(path).mtimeMs > day
+  return nowBeside(path) - lstatSync(path).mtimeMs > day
+}
+
+/** The time of the file system, in milliseconds: this machine's clock may be far from that of a file server, or of who restores there. */
+function nowBeside(path: SystemPath): number {
+  // A name that is cleaned up as well, should this process be killed here.
+  const probe = typeof path === 'string' ? `${path}now` : Buffer.concat([path, Buffer.from('now')])
+  closeSync(openSync(probe, 'wx', 0o600))
+  try {
+    return lstatSync(probe).mtimeMs
+  } finally {
+    unlinkSync(probe)
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { fsDestination } from '../../src/destination.js'
 import { fsStorage } from '../../src/storage.js'
 import { places, signal } from '../places.js'
 
@@ -22,6 +23,21 @@ describe('a client whose clock is two days off', () => {
       vi.useFakeTimers({ now: Date.now() + days * 24 * hour, toFake: ['Date'] })
       await fsStorage(at)
       expect(readdirSync(`${at}/tmp~`)).toEqual(['live'])
+    })
+  }
+})
+
+describe('a restore by a machine whose clock is wrong', () => {
+  for (const days of [2, -2]) {
+    test(`by ${days} days leaves what another machine is writing alone, and removes old leftovers`, async () => {
+      const at = place()
+      const [live, old] = ['live', 'old'].map((end) => `${at}/.kloset-0123456789ab-1-01234567-${end}`)
+      for (const path of [live!, old!]) writeFileSync(path, 'half')
+      const yesterday = (Date.now() - 25 * hour) / 1000
+      utimesSync(old!, yesterday, yesterday)
+      vi.useFakeTimers({ now: Date.now() + days * 24 * hour, toFake: ['Date'] })
+      await fsDestination(at, { mode: 'create' })
+      expect(readdirSync(at).map((name) => `${at}/${name}`)).toEqual([live])
     })
   }
 })
