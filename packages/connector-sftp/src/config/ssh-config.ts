@@ -130,7 +130,7 @@ function textOf(path: string, { ours, required }: Pick<Search, 'ours' | 'require
   try {
     const info = fstatSync(file)
     if (info.isDirectory()) return ''
-    if (ours && process.platform !== 'win32' && isOthers(info)) throw isWritable(path)
+    if (ours && process.platform !== 'win32' && isChangedByOthers(info)) throw notOursAlone(path)
     return readFileSync(file, 'utf8')
   } finally {
     closeSync(file)
@@ -138,11 +138,11 @@ function textOf(path: string, { ours, required }: Pick<Search, 'ours' | 'require
 }
 
 // As OpenSSH judges it.
-function isOthers({ uid, mode }: { readonly uid: number; readonly mode: number }): boolean {
+function isChangedByOthers({ uid, mode }: { readonly uid: number; readonly mode: number }): boolean {
   return (uid !== 0 && uid !== process.geteuid?.()) || (mode & 0o022) !== 0
 }
 
-function isWritable(path: string): KlosetError {
+function notOursAlone(path: string): KlosetError {
   return new KlosetError('KLOSET_DENIED', `others can change the SSH configuration ${path}`, {
     hint: `Make it yours alone: chmod go-w ${path}, and chown it if it is another user's.`,
     context: { path },

@@ -128,11 +128,24 @@ function wayTo(
     return { jump: way }
   }
   if (last !== undefined || command === undefined || command.toLowerCase() === 'none') return undefined
-  if (options['proxy-command'] === true) return { command: tokens(command) }
+  if (options['proxy-command'] === true) return { command: harmless(tokens, command) }
   throw new KlosetError('KLOSET_UNSUPPORTED', `${host} is to be reached by a command, which has to be allowed`, {
     hint: `The SSH configuration sets ProxyCommand: if “${command}” may be run, set the option proxy-command=yes.`,
     context: { host, setting: 'ProxyCommand' },
   })
+}
+
+/** A command with its tokens replaced, as long as none of them means anything to a shell: names come from locations, which may be somebody else's. */
+function harmless(tokens: (text: string) => string, command: string): string {
+  for (const token of ['%h', '%n', '%r']) {
+    const value = tokens(token)
+    if (command.includes(token) && !/^[\w.:%@+~][\w.:%@+~-]*$/.test(value))
+      throw new KlosetError('KLOSET_CONNECTOR', `${JSON.stringify(value)} cannot be part of a ProxyCommand`, {
+        hint: 'Names of hosts and users in commands may have letters, digits and . : - _ only.',
+        context: { setting: 'ProxyCommand' },
+      })
+  }
+  return tokens(command)
 }
 
 /** What is said of the server of the store says nothing of those on the way to it; no secret is shown to them. */

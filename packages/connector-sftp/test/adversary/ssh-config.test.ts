@@ -123,6 +123,24 @@ describe('the way to a server', () => {
     })
   })
 
+  test('is no command that the name of a host or user becomes a part of the shell of', async () => {
+    const allowed = { 'proxy-command': true }
+    for (const at of [
+      'sftp://$(id)/x',
+      'sftp://a;id/x',
+      'sftp://-oProxyCommand=id/x',
+      'sftp://a%26id@nas/x',
+      "sftp://a'b@nas/x",
+    ])
+      await expect(target(at, 'ProxyCommand ssh gate -l %r -W %h:%p\n', allowed)).rejects.toMatchObject({
+        code: 'KLOSET_CONNECTOR',
+        message: expect.stringContaining('cannot be part of a ProxyCommand'),
+      })
+    expect((await target('sftp://me@nas-1.lan/x', 'ProxyCommand nc %n %r\n', allowed)).way).toEqual({
+      command: 'nc nas-1.lan me',
+    })
+  })
+
   test('is refused where ProxyJump is no host', async () => {
     for (const jump of ['user@', 'a:b:c', 'a:99999'])
       await expect(target('sftp://nas/x', `Host nas\n  ProxyJump ${jump}\n`)).rejects.toMatchObject({
