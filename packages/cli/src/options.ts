@@ -35,6 +35,7 @@ export function storeOptions(command: Command): Command {
       'set an option of the connector (repeatable; `kloset ping -v` lists them)',
       collect,
     )
+    .option('--damaged-log', 'read a log whose end is damaged as it was before the damage')
     .option('--no-cache', 'keep nothing of the store on this machine, and use nothing that is kept')
     .option('--cache-dir <folder>', 'keep it there; default: ~/.cache/kloset')
     .option('--cache-size <size>', 'at most so much for all stores together; default 4GiB', parseBytes)

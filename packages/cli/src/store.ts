@@ -29,6 +29,8 @@ export interface StoreFlags extends UnlockFlags {
   readonly cacheDir?: string
   readonly cacheSize?: number
   readonly exclusive?: boolean
+  /** Takes a log with a damaged end as it was before. */
+  readonly damagedLog?: boolean
   /** Bytes a second. */
   readonly limitUpload?: number
   readonly limitDownload?: number
@@ -210,11 +212,14 @@ export function ownPlace(opening: Opening, flags: Pick<StoreFlags, 'option'>): P
   return placeOf(locationOf(opening), flags.option, warner(opening))
 }
 
-/** Shows a notice of the engine: an event with `--json`, else a line on stderr. */
+/** Shows a notice of the engine: an event with `--json`, else a line on stderr, which `--quiet` does not silence where snapshots may be missing. */
 export function tell(notice: Notice, output: Output): void {
   if (output.json) void output.emit({ ...notice })
+  else if (loud.has(notice.code)) output.warn(notice.message)
   else output.note(`note: ${harmless(notice.message)}`)
 }
+
+const loud: ReadonlySet<Notice['code']> = new Set(['log-damaged'])
 
 /** What a connector may ask a person; undefined where there is nobody. */
 export function asker(signal: AbortSignal): Context['ask'] | undefined {
@@ -239,6 +244,7 @@ function openingOptions(
     cache: cacheOf(flags),
     remember: true,
     ...(flags.exclusive && { exclusive: true }),
+    ...(flags.damagedLog && { damagedLog: true }),
     limits: limitsOf(flags),
     onNotice: (notice) => tell(notice, output),
   }

@@ -107,6 +107,11 @@ export interface OpenOptions {
   /** Accepts the log as it is now, whatever is remembered: what is wrong with it was looked into. */
   readonly trust?: boolean
   /**
+   * Takes a log whose end is damaged as it was before the damage, for reading. Without this, `latest` and selections are refused there
+   * (KLOSET_LOG_CORRUPT), and only ids are taken: nobody knows which snapshots came after.
+   */
+  readonly damagedLog?: boolean
+  /**
    * Promises that nobody else writes meanwhile. Only needed where the storage cannot tell which of two writers was first: without
    * this, such a store is not written to.
    */

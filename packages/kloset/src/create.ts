@@ -112,7 +112,8 @@ async function putSlot(
     slotsKey: keyring.slotsKey,
     secret,
     label: label ?? '',
-    created: Date.now(),
+    // A clock before 1970 is nothing that a slot can hold.
+    created: Math.max(0, Date.now()),
     costs: { ...defaultCosts, ...argon2 },
   })
   const sealed = await sealEpoch({ storeId, epoch: 0, slot: slot.id }, slot.publicKey, {

@@ -143,7 +143,7 @@ export class OpenStore implements Store {
 
   async *snapshots(where: SnapshotFilter = {}): AsyncGenerator<Snapshot> {
     const call = this.#call(undefined)
-    await this.#store.log.refresh(call)
+    await this.#store.look(call)
     for (const record of selectSnapshots(this.#store.records, undefined, where)) yield this.#view(record, call)
   }
 
@@ -153,7 +153,7 @@ export class OpenStore implements Store {
 
   async select({ snapshots, where }: SnapshotSelection = {}): Promise<readonly Snapshot[]> {
     const call = this.#call(undefined)
-    await this.#store.log.refresh(call)
+    await this.#store.look(call, snapshots)
     return selectSnapshots(this.#store.records, snapshots, where).map((record) => this.#view(record, call))
   }
 
@@ -178,7 +178,7 @@ export class OpenStore implements Store {
 
   async *forgotten(): AsyncGenerator<Snapshot> {
     const call = this.#call(undefined)
-    await this.#store.log.refresh(call)
+    await this.#store.look(call)
     for (const record of forgottenRecords(this.#store)) yield this.#view(record, call)
   }
 
@@ -196,7 +196,7 @@ export class OpenStore implements Store {
 
   async stats(options: StatsOptions = {}): Promise<StoreStats> {
     const call = this.#call(options.signal)
-    await this.#store.log.refresh(call)
+    await this.#store.look(call, options.snapshots)
     const records = selectSnapshots(this.#store.records, options.snapshots, options.where)
     return stats(
       this.#store,
@@ -211,7 +211,9 @@ export class OpenStore implements Store {
   }
 
   async syncTo(peer: Store, options: SyncOptions = {}): Promise<SyncResult> {
-    return synchronize(this.#store, openedStore(peer), options, this.#call(options.signal))
+    const call = this.#call(options.signal)
+    await this.#store.look(call, options.snapshots)
+    return synchronize(this.#store, openedStore(peer), options, call)
   }
 
   async importFrom(history: History, options: ImportOptions = {}): Promise<ImportResult> {
@@ -229,7 +231,7 @@ export class OpenStore implements Store {
   }
 
   async #stored(name: string, call: Call, where: SnapshotFilter = {}): Promise<StoredSnapshot> {
-    await this.#store.log.refresh(call)
+    await this.#store.look(call, [name])
     return this.#view(selectSnapshot(this.#store.records, name, where), call)
   }
 
@@ -252,7 +254,7 @@ export class OpenStore implements Store {
   /** The snapshots to search, and what reads their nodes. */
   async #searched({ snapshots, where, signal }: FindOptions): Promise<[StoredSnapshot[], FetchNode]> {
     const call = this.#call(signal)
-    await this.#store.log.refresh(call)
+    await this.#store.look(call, snapshots)
     const wanted = selectSnapshots(this.#store.records, snapshots, where)
     const blobs = await this.#store.blobs()
     const fetch: FetchNode = (id) => {

@@ -71,7 +71,7 @@ async function openAt(
       // It may have been written with newer keys than those that are kept.
       dropKeys(cache)
       unlocked = await unlockStore(storage, config, options.unlock, deriving?.derive, undefined, call)
-      log = await openLog(opening, unlocked.keyring, { remembered })
+      log = await openLog(opening, unlocked.keyring, { remembered, known })
     }
     if (known !== undefined) dropStateUnless(cache!, known, log.state)
     for (const error of unlocked.damaged) notice({ type: 'notice', code: 'copy-used', message: error.message })

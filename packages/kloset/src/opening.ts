@@ -114,6 +114,7 @@ export function openLog(
     keyring,
     writer: runtime.randomBytes(16),
     exclusive: options.exclusive,
+    damagedLog: options.damagedLog,
     ...from,
     ...call,
   })
@@ -125,13 +126,19 @@ export function finishOpening(
   { config, keyring, log, cache }: Pick<OpenedStore, 'config' | 'keyring' | 'log' | 'cache'>,
 ): Store {
   storage.end()
-  if (log.damage !== undefined) notice({ type: 'notice', code: 'log-damaged', message: log.damage.message })
+  const tellDamage = ({ message }: KlosetError): void => notice({ type: 'notice', code: 'log-damaged', message })
+  if (log.damage !== undefined) tellDamage(log.damage)
+  // Where a state was kept, the entries after it are read later.
+  log.watchDamage(tellDamage)
   if (place !== undefined) noteStoreAt(place, storage.location, config.store)
   const pool = poolOf(options.engine)
   const writable = mode !== 'read' && storage.capabilities.write
   // Verbs bring their own signals: that of opening must not end what is done later.
   const call = callOf(undefined)
-  const store = new OpenedStore({ storage, config, keyring, log, pool, writable, notice, cache, requests, call })
+  const store = new OpenedStore({
+    ...{ storage, config, keyring, log, pool, writable, notice, cache, requests, call },
+    damagedLog: options.damagedLog === true,
+  })
   memory?.opened(storage.location, config, log.state, { trusted: options.trust === true || mode === 'create' })
   log.watch((newest) => {
     memory?.saw(config.store, newest, storage.location)

@@ -3,7 +3,7 @@ import { type Bytes, fromHex, toHex } from '../bytes/index.js'
 import { bestCodec, type Codec } from '../compress/index.js'
 import type { Call, Source } from '../connector/index.js'
 import { checkLabels } from '../edit/labels.js'
-import { KlosetError } from '../errors.js'
+import { isKlosetError, KlosetError } from '../errors.js'
 import { checkRules } from '../filter/index.js'
 import { type IndexTable, SessionTable } from '../index/index.js'
 import {
@@ -62,6 +62,12 @@ export async function backup(
     throw new TypeError(`${sources.length} sources need as many roots to stand for, none of them empty`)
   }
   checkRules(options.filter ?? {})
+  for (const source of sources) {
+    for (const part of ['type', 'origin', 'root'] as const) requireText(source[part], `the ${part} of a source`)
+  }
+  for (const part of ['host', 'user'] as const) {
+    if (options[part] !== undefined) requireText(options[part], `the option ${part}`)
+  }
   // Meanwhile the log and the index are read.
   if (sources[0] !== undefined) scanAhead(store.pool, sources[0], scanRules(sources[0], options))
   try {
@@ -75,6 +81,11 @@ export async function backup(
     await Promise.allSettled(sources.map((source) => source.settled?.({ snapshot: undefined })))
     throw error
   }
+}
+
+/** What is not typed in JavaScript would otherwise be found out at the commit, when all is stored. */
+function requireText(value: unknown, what: string): void {
+  if (typeof value !== 'string') throw new TypeError(`${what} must be a text, not ${JSON.stringify(value)}`)
 }
 
 function refuseSettings({ frame }: StoreConfig, { packSize = largestPack, readConcurrency = 1 }: BackupOptions): void {
@@ -98,7 +109,8 @@ async function backUp(
     try {
       return await session.run(attempt > 1)
     } catch (error) {
-      if (!isRepeatable(error, sources) || attempt === mostAttempts) throw error
+      if (!isRepeatable(error, sources) || attempt === mostAttempts)
+        throw error instanceof ParentDamaged ? notAgain(error) : error
       await store.log.refresh(call)
       const forgotten = !session.parents.every((id) => store.log.state.snapshots.has(id))
       const damaged = error instanceof ParentDamaged && !forgotten
@@ -115,8 +127,21 @@ const mostAttempts = 10
 
 /** Whether a backup can start over. What comes in order, such as the output of a program, comes only once. */
 function isRepeatable(error: unknown, sources: readonly Source[]): boolean {
-  if (error instanceof ParentDamaged) return true
-  return error instanceof TakenAway && sources.every(({ capabilities }) => capabilities.access !== 'in-order')
+  const starts = error instanceof ParentDamaged || error instanceof TakenAway
+  return starts && sources.every(({ capabilities }) => capabilities.access !== 'in-order')
+}
+
+/** What comes in order was taken of its source already: a second look would find nothing, and commit that. */
+function notAgain({ message, cause }: ParentDamaged): KlosetError {
+  const code = isKlosetError(cause) ? cause.code : 'KLOSET_TREE_CORRUPT'
+  return new KlosetError(
+    code,
+    `the last backup of this source is damaged, and its content comes only once: ${message}`,
+    {
+      hint: 'Nothing was committed. Run it again without a parent, so that nothing of the damaged snapshot is needed.',
+      cause,
+    },
+  )
 }
 
 function parentDamaged(error: Error): Pick<Notice, 'code' | 'message'> {

@@ -37,7 +37,7 @@ export class Uploads {
   readonly #segmentLimit = pLimit(1)
   readonly #builders: Record<'data' | 'metadata', SegmentBuilder>
   readonly #under = new Set<Promise<void>>()
-  readonly #started = Date.now()
+  readonly #started = performance.now()
   #waiting = 0
   #mark: Promise<string> | undefined
   #lastSegment = 0
@@ -124,7 +124,7 @@ export class Uploads {
     const builder = new SegmentBuilder(this.#keyring, pack.class)
     builder.add(pack)
     const [segment] = builder.take()
-    this.#lastSegment = Date.now()
+    this.#lastSegment = performance.now()
     await this.#put(`index/${segment!.name}`, segment!.bytes, 'hot')
     return segment!.name
   }
@@ -133,13 +133,13 @@ export class Uploads {
     const records = this.#builders.data.records + this.#builders.metadata.records
     if (records >= segmentRecords) return true
     // Rarer as the backup grows longer, so that its log entry can name them all.
-    const now = Date.now()
+    const now = performance.now()
     return now - this.#lastSegment > Math.max(15_000, (now - this.#started) / 40)
   }
 
   async #putSegments(): Promise<void> {
     await this.#segmentLimit(async () => {
-      this.#lastSegment = Date.now()
+      this.#lastSegment = performance.now()
       for (const builder of [this.#builders.data, this.#builders.metadata]) {
         for (const segment of builder.take()) {
           await this.#put(`index/${segment.name}`, segment.bytes, 'hot')

@@ -84,7 +84,10 @@ export function encodeSegment(
     const length = gather(records, order.subarray(block * blockRecords, (block + 1) * blockRecords), bytes.subarray(at))
     at += parts.sealInto(blockPart, block, bytes.subarray(at, at + length), bytes.subarray(at))
   }
-  return { name: toHex(blake3(bytes)), bytes }
+  const name = toHex(blake3(bytes))
+  // One that readers refuse would cost what it locates.
+  decodeSegment(keyring, name, bytes)
+  return { name, bytes }
 }
 
 /**

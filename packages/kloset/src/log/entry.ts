@@ -3,8 +3,9 @@ import { type Keyring, newHeader, readHeader, type SealedHeader, type Sealer, se
 import { isKlosetError, KlosetError } from '../errors.js'
 import { blake3 } from '../hash/index.js'
 import { runtime } from '../runtime/index.js'
-import { decodeContent, type EntryContent, encodeContent, kindNumber, kindOfNumber } from './content.js'
+import { decodeContent, type EntryContent, type EntryKind, encodeContent, kindNumber, kindOfNumber } from './content.js'
 import { entryObject } from './names.js'
+import { requireReadable } from './snapshot-record.js'
 
 /** The largest entry, in bytes. */
 export const mostEntryBytes: number = 64 * 1024
@@ -43,8 +44,10 @@ export interface LogEntry extends EntryPlace, EntryNames {
   readonly kindNumber: number
   /** A reader that does not know the kind must not write. */
   readonly critical: boolean
-  /** Undefined where this version does not know the kind. */
+  /** Undefined where this version does not know the kind, or the entry is {@link LogEntry.malformed}. */
   readonly content: EntryContent | undefined
+  /** Why the record of a snapshot cannot be used though it is authentic: that snapshot is left out, and the log goes on. */
+  readonly malformed: string | undefined
   /** The private part as it was sealed. */
   readonly privateBytes: Bytes
 }
@@ -79,6 +82,19 @@ export function encodeEntry(
 }
 
 /**
+ * A new entry as readers will take it, from the bytes that are to be put: one that they refuse would end the log for everybody.
+ * @throws TypeError
+ */
+export function soundEntry(keyring: Keyring, position: number, bytes: Bytes, { content }: EntryDraft): LogEntry {
+  if (content.kind === 'snapshot') requireReadable(content.snapshot)
+  try {
+    return decodeEntry(keyring, position, bytes)
+  } catch (cause) {
+    throw new TypeError(`an entry that nobody could read is not written: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/**
  * Opens the entry that is stored as `log/<position>`, and checks everything in it that does not depend on other entries.
  * @throws KLOSET_LOG_CORRUPT
  */
@@ -97,10 +113,22 @@ export function decodeEntry(keyring: Keyring, position: number, bytes: Uint8Arra
     const { kindNumber, ...routed } = decodeRouting(routing!)
     if (routed.position !== position) throw new MalformedError(`it is entry ${routed.position}`)
     const kind = kindOfNumber(kindNumber)
-    const content = kind && decodeContent(kind, privateBytes!)
-    return { ...routed, kindNumber, content, privateBytes: privateBytes!, size: bytes.length, hash: blake3(bytes) }
+    const read = kind === undefined ? unknown : contentOf(kind, privateBytes!)
+    return { ...routed, ...read, kindNumber, privateBytes: privateBytes!, size: bytes.length, hash: blake3(bytes) }
   } catch (cause) {
     throw corruptEntry(position, cause)
+  }
+}
+
+const unknown = { content: undefined, malformed: undefined }
+
+/** A record that cannot be used costs its snapshot. The routing, which the log depends on, is sound. */
+function contentOf(kind: EntryKind, bytes: Uint8Array): Pick<LogEntry, 'content' | 'malformed'> {
+  try {
+    return { content: decodeContent(kind, bytes), malformed: undefined }
+  } catch (error) {
+    if (kind !== 'snapshot' || !(error instanceof MalformedError)) throw error
+    return { content: undefined, malformed: error.message }
   }
 }
 
@@ -134,7 +162,8 @@ function encodeRouting({ position, previous, nonce, writer, time }: EntryPlace, 
   routing.u8(kindNumber(draft.content.kind))
   // Whoever does not know a kind of version 1 would misjudge what may be deleted or relied on.
   routing.u8(1)
-  routing.u64(time)
+  // The clock of a machine may be before 1970, and the format cannot.
+  routing.u64(Math.max(0, time))
   for (const names of [draft.segmentsAdded, draft.segmentsRemoved, draft.packs, draft.lifted]) {
     routing.varint(names?.length ?? 0)
     for (const name of names ?? []) routing.bytes(fromHex(name))

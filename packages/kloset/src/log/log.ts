@@ -3,8 +3,8 @@ import { type Bytes, equalBytes, MalformedError } from '../bytes/index.js'
 import type { Call } from '../connector/index.js'
 import { isKlosetError, KlosetError } from '../errors.js'
 import { runtime } from '../runtime/index.js'
-import { encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
-import { corruptEntry, decodeEntry, type EntryDraft, encodeEntry, type LogEntry } from './entry.js'
+import { decodeCheckpoint, encodeCheckpoint, fitsCheckpoint } from './checkpoint.js'
+import { corruptEntry, type EntryDraft, encodeEntry, type LogEntry, soundEntry } from './entry.js'
 import { checkpointObject, entryObject, exclusiveObject } from './names.js'
 import {
   type ListedEntry,
@@ -26,6 +26,8 @@ export interface LogOptions extends LogPlace, Call {
   readonly remembered?: { readonly position: number; readonly hash: Uint8Array } | undefined
   /** The state at an earlier look: where the log still has the entry that it is of, nothing before that is read. */
   readonly known?: LogState | undefined
+  /** Reads what came before damage, even where later entries are remembered. Nothing is appended. */
+  readonly damagedLog?: boolean | undefined
   /** How long to wait before each further try of a put whose outcome is not known, in milliseconds. */
   readonly delays?: readonly number[]
   /** Nobody else writes meanwhile: then a storage that cannot tell who was first will do. */
@@ -65,6 +67,9 @@ export class CommitLog {
   #state: LogState = emptyState
   #damage: KlosetError | undefined
   #doubt: KlosetError | undefined
+  // The newest entry is damaged in the store, and what follows from it is known all the same.
+  #lacking: KlosetError | undefined
+  #damageTold: ((damage: KlosetError) => void) | undefined
   // Whoever cannot rely on put-if-absent looks whether somebody else wrote, which only a listing tells.
   readonly #listsEntries: boolean
   // Entries of which the plain name is missing yet, by position.
@@ -97,8 +102,9 @@ export class CommitLog {
       else await log.#readOn({ signal })
     }
     const head = log.#state.position
-    // What cannot be used for damage was not taken back.
-    if (log.#damage === undefined && head < log.#remembered.position) log.#doubt ??= gone(head + 1)
+    // Whoever takes a log back may as well damage its end: the snapshots that are missing are the same.
+    if (head < log.#remembered.position && (log.#damage === undefined || options.damagedLog !== true))
+      log.#doubt ??= log.#damage === undefined ? gone(head + 1) : unreadable(head + 1, log.#damage)
     return log
   }
 
@@ -112,7 +118,12 @@ export class CommitLog {
    * the log that is remembered. Nothing is appended.
    */
   get damage(): KlosetError | undefined {
-    return this.#damage ?? this.#doubt
+    return this.#damage ?? this.#doubt ?? this.#lacking
+  }
+
+  /** Why the state may lack entries, if it may: those from a damaged one on. Then nobody knows which snapshot is the latest. */
+  get incomplete(): KlosetError | undefined {
+    return this.#damage
   }
 
   /** Whether it is not the log that is remembered: KLOSET_LOG_CHANGED. */
@@ -123,6 +134,11 @@ export class CommitLog {
   /** Calls `told` with the newest entry whenever the log has moved on. */
   watch(told: (newest: LogEntry) => void): void {
     this.#told = told
+  }
+
+  /** Calls `told` with damage that is found from now on, once. */
+  watchDamage(told: (damage: KlosetError) => void): void {
+    if (this.damage === undefined) this.#damageTold = told
   }
 
   /** Checkpoints newer than the one used, which could not be read. They do no harm. */
@@ -137,8 +153,8 @@ export class CommitLog {
 
   /** Reads the entries that came since; gives them. Not again where that was done less than `freshness` milliseconds ago. */
   async refresh({ signal }: Call, freshness = 0): Promise<readonly LogEntry[]> {
-    if (Date.now() - this.#readAt < freshness) return []
-    return this.#following((seen) => this.#turn(() => this.#readOn({ signal })).then(() => seen))
+    if (ageOf(this.#readAt) < freshness) return []
+    return this.#following((seen) => this.#inTurn(() => this.#readOn({ signal })).then(() => seen))
   }
 
   /** Gathers the entries that come from now on. */
@@ -174,7 +190,7 @@ export class CommitLog {
     return this.#following(async (seen) => {
       let attempt: Attempt = { draft, nonce, considered: since, doubtful: false, sealed: undefined }
       for (let failures = 0, losses = 0; ; ) {
-        const { done, failure } = await this.#turn(() => this.#tryAppend(attempt, seen, { signal }))
+        const { done, failure } = await this.#inTurn(() => this.#tryAppend(attempt, seen, { signal }))
         if (done !== undefined) return done
         signal.throwIfAborted()
         if (this.refusal !== undefined) throw this.refusal
@@ -201,7 +217,10 @@ export class CommitLog {
     if (state.position === this.#checkpoint) return state.position > 0
     if (!fitsCheckpoint(state)) return false
     const ifAbsent = storage.capabilities.putIfAbsent
-    await storage.put(checkpointObject(state.position), encodeCheckpoint(keyring, state), {
+    const bytes = encodeCheckpoint(keyring, state)
+    // One that readers refuse would be of no use to anybody.
+    decodeCheckpoint(keyring, state.position, bytes)
+    await storage.put(checkpointObject(state.position), bytes, {
       signal,
       ifAbsent,
       tier: 'hot',
@@ -220,7 +239,9 @@ export class CommitLog {
     // A state that is newer than what is remembered says nothing about the entries between the two.
     if (this.#listsEntries || (position > 0 && known.position > position)) return false
     const entry = await readEntry(this.#place, known.position, how)
-    if (entry === undefined || isKlosetError(entry) || !equalBytes(entry.hash, known.hash)) return false
+    if (entry === undefined || (!isKlosetError(entry) && !equalBytes(entry.hash, known.hash))) return false
+    // It was whole when this state was kept, and the state is authentic: what is damaged is the store's copy alone.
+    if (isKlosetError(entry)) this.#lacking = entry
     this.#state = known
     // Whoever passed the last multiple of this wrote one, as far as can be told without asking.
     this.#checkpoint = known.position - (known.position % checkpointEvery)
@@ -288,7 +309,7 @@ export class CommitLog {
     const started = Date.now()
     await this.#lookAgain(how)
     const limit = pLimit(Math.max(1, Math.min(64, this.#place.storage.capabilities.concurrency)))
-    for (let width = 1; this.damage === undefined; width = Math.min(window, 2 * width)) {
+    for (let width = 1; (this.#damage ?? this.#doubt) === undefined; width = Math.min(window, 2 * width)) {
       const first = this.#state.position + 1
       const read = await Promise.all(
         Array.from({ length: width }, (_, i) => limit(() => readEntry(this.#place, first + i, how))),
@@ -313,16 +334,11 @@ export class CommitLog {
   async #lookAgain(how: Call): Promise<void> {
     const { position, hash } = this.#state
     // A listing shows it by itself.
-    if (
-      position === 0 ||
-      this.#listsEntries ||
-      this.damage !== undefined ||
-      Date.now() - this.#sawHead < lookAgainAfter
-    )
+    if (position === 0 || this.#listsEntries || this.damage !== undefined || ageOf(this.#sawHead) < lookAgainAfter)
       return
     const entry = await readEntry(this.#place, position, how)
     if (entry === undefined) this.#doubt ??= gone(position)
-    else if (isKlosetError(entry)) this.#damage ??= entry
+    else if (isKlosetError(entry)) this.#lacking ??= entry
     else if (!equalBytes(entry.hash, hash)) this.#doubt ??= other(position)
     this.#sawHead = Date.now()
   }
@@ -350,6 +366,7 @@ export class CommitLog {
     const place = { position, previous: this.#state.hash, nonce, writer: this.#writer, time: Date.now() }
     // The same bytes each time: without put-if-absent a late one would otherwise change what was stored.
     attempt.sealed ??= encodeEntry(keyring, place, attempt.draft)
+    const entry = soundEntry(keyring, position, attempt.sealed, attempt.draft)
     const object = entryObject(position)
     try {
       if (!putIfAbsent) {
@@ -362,7 +379,6 @@ export class CommitLog {
     } catch (failure) {
       return { failure }
     }
-    const entry = decodeEntry(keyring, position, attempt.sealed)
     this.#accept([entry])
     this.#readAt = Date.now()
     return { done: entry }
@@ -380,7 +396,7 @@ export class CommitLog {
 
   /** Before a failure is told: was the last put applied all the same? */
   async #foundAfterAll(nonce: Bytes, seen: readonly LogEntry[], failure: unknown, how: Call): Promise<LogEntry> {
-    await this.#turn(() => this.#readOn(how)).catch(() => undefined)
+    await this.#inTurn(() => this.#readOn(how)).catch(() => undefined)
     const own = ownOf(seen, nonce)
     if (own === undefined) throw failure
     return own
@@ -404,6 +420,19 @@ export class CommitLog {
   #compare({ position, hash }: { readonly position: number; readonly hash: Bytes }): void {
     if (position !== this.#remembered.position || equalBytes(hash, this.#remembered.hash)) return
     this.#doubt ??= other(position)
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#turn(act)
+    } finally {
+      const { damage } = this
+      if (damage !== undefined) {
+        const told = this.#damageTold
+        this.#damageTold = undefined
+        told?.(damage)
+      }
+    }
   }
 
   /** Runs `act` with a list that every entry read meanwhile is added to, by whichever call. */
@@ -447,6 +476,11 @@ export const checkpointEvery = 64
 /** After so many milliseconds it is looked whether the newest entry is still there. */
 const lookAgainAfter = 60_000
 
+/** Milliseconds since a moment. A monotonic clock may stand still while a machine sleeps; that of the system may be set back, which counts as long ago. */
+function ageOf(moment: number): number {
+  return Math.abs(Date.now() - moment)
+}
+
 /** Whether trying again cannot help: the storage said no, and did not fail halfway. */
 function isHopeless(failure: unknown): boolean {
   return ['KLOSET_DENIED', 'KLOSET_READ_ONLY', 'KLOSET_FULL', 'KLOSET_UNSUPPORTED'].some(
@@ -464,6 +498,10 @@ function changed(position: number, how: string): KlosetError {
 
 function gone(position: number): KlosetError {
   return notRemembered(position, 'was there before and is not now')
+}
+
+function unreadable(position: number, { message }: KlosetError): KlosetError {
+  return notRemembered(position, `was there before and cannot be read now (${message})`)
 }
 
 function other(position: number): KlosetError {

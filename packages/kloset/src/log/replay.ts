@@ -61,14 +61,14 @@ class Replaying implements LogState {
   apply(entry: LogEntry): void {
     this.position = entry.position
     this.hash = entry.hash
-    if (entry.content === undefined) {
+    if (entry.content === undefined && entry.malformed === undefined) {
       if (entry.critical) this.readOnly ??= `entry ${entry.position} is of kind ${entry.kindNumber}, which is not known`
       return
     }
     for (const name of entry.segmentsRemoved) this.segments.delete(name)
     for (const name of entry.segmentsAdded) this.segments.add(name)
     this.#lift(entry)
-    this.#applyContent(entry, entry.content)
+    if (entry.content !== undefined) this.#applyContent(entry, entry.content)
   }
 
   finish(): LogState {

@@ -82,54 +82,100 @@ export function snapshotJson(record: SnapshotRecord): JsonRecord {
   }
 }
 
-/** @throws MalformedError */
+/**
+ * Only what cannot be done without has to be as the format says: id, time, domain, and the trees. Anything else that is odd counts as unknown,
+ * since one such value must not cost a snapshot whose content is whole.
+ * @throws MalformedError
+ */
 export function snapshotOfJson(json: JsonRecord): SnapshotRecord {
-  const written = recordOf(json.written, 'what it wrote')
+  requireShallow(json)
+  const written = orElse(() => recordOf(json.written, 'what it wrote'), nothing)
+  const name = orElse(() => textOf(json.name, 'its name'), undefined)
+  const parent = orElse(() => digitsOf(json.parent, 'its parent', 32), undefined)
+  const options = orElse(() => recordOf(json.options, 'its options'), undefined)
   return {
     id: digitsOf(json.id, 'its id', 32),
     time: timeOf(json.time, 'its time'),
-    duration: countOf(json.duration, 'its duration'),
-    host: textOf(json.host, 'its host'),
-    user: textOf(json.user, 'its user'),
-    ...(json.name === undefined ? {} : { name: textOf(json.name, 'its name') }),
-    tags: listOf(json.tags, 'its tags', textOf),
-    ...(json.parent === undefined ? {} : { parent: digitsOf(json.parent, 'its parent', 32) }),
-    tool: textOf(json.tool, 'its tool'),
+    duration: knownCount(json.duration),
+    host: knownText(json.host),
+    user: knownText(json.user),
+    ...(name === undefined ? {} : { name }),
+    tags: Array.isArray(json.tags) ? json.tags.filter((tag) => typeof tag === 'string') : [],
+    ...(parent === undefined ? {} : { parent }),
+    tool: knownText(json.tool),
     domain: countOf(json.domain, 'its domain', 65_535),
     sources: listOf(json.sources, 'its sources', sourceOfJson),
-    ...(json.options === undefined ? {} : { options: shallow(recordOf(json.options, 'its options')) }),
+    ...(options === undefined ? {} : { options }),
     written: {
-      blobs: countOf(written.blobs, 'what it wrote'),
-      bytes: countOf(written.bytes, 'what it wrote'),
-      stored: countOf(written.stored, 'what it wrote'),
+      blobs: knownCount(written.blobs),
+      bytes: knownCount(written.bytes),
+      stored: knownCount(written.stored),
     },
+  }
+}
+
+/**
+ * Refuses a record that readers would take for something else than it says.
+ * @throws TypeError
+ */
+export function requireReadable(record: SnapshotRecord): void {
+  const written = JSON.parse(JSON.stringify(snapshotJson(record))) as JsonRecord
+  let read: JsonRecord
+  try {
+    read = JSON.parse(JSON.stringify(snapshotJson(snapshotOfJson(written)))) as JsonRecord
+  } catch (cause) {
+    throw new TypeError(`a snapshot cannot be recorded like this: ${(cause as Error).message}`, { cause })
+  }
+  for (const [key, value] of Object.entries(written)) {
+    if (JSON.stringify(read[key]) === JSON.stringify(value)) continue
+    throw new TypeError(
+      `a snapshot cannot be recorded like this: nobody could read its ${key}, ${JSON.stringify(value)}`,
+    )
   }
 }
 
 function sourceOfJson(value: unknown): SourceRecord {
   const source = recordOf(value, 'a source')
-  const totals = recordOf(source.totals, 'the totals of a source')
+  const totals = orElse(() => recordOf(source.totals, 'the totals of a source'), nothing)
   return {
-    type: textOf(source.type, 'the type of a source'),
-    origin: textOf(source.origin, 'the origin of a source'),
-    root: textOf(source.root, 'the root of a source'),
+    type: knownText(source.type),
+    origin: knownText(source.origin),
+    root: knownText(source.root),
     tree: digitsOf(source.tree, 'the tree of a source', 64),
     totals: {
-      files: countOf(totals.files, 'a total'),
-      directories: countOf(totals.directories, 'a total'),
-      others: countOf(totals.others, 'a total'),
-      bytes: countOf(totals.bytes, 'a total'),
-      errors: countOf(totals.errors, 'a total'),
+      files: knownCount(totals.files),
+      directories: knownCount(totals.directories),
+      others: knownCount(totals.others),
+      bytes: knownCount(totals.bytes),
+      errors: knownCount(totals.errors),
     },
   }
 }
 
-/** Options nest a little; thousands of levels, which fit into an entry, would overflow the stack of whoever walks them. */
-function shallow(options: JsonRecord): JsonRecord {
-  let level: unknown[] = [options]
+const nothing: JsonRecord = {}
+
+function orElse<T, U>(read: () => T, other: U): T | U {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof MalformedError) return other
+    throw error
+  }
+}
+
+function knownText(value: unknown): string {
+  return typeof value === 'string' ? value : 'unknown'
+}
+
+function knownCount(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0
+}
+
+/** A record nests a little; thousands of levels, which fit into an entry, would overflow the stack of whoever walks or writes them. */
+function requireShallow(json: JsonRecord): void {
+  let level: unknown[] = [json]
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > 16) throw new MalformedError('its options are nested too deep')
+    if (depth > 17) throw new MalformedError('it is nested too deep')
     level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
   }
-  return options
 }

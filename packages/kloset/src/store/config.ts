@@ -46,6 +46,8 @@ export function encodeConfig(config: StoreConfig, configKey: Uint8Array): Bytes 
   if (refused !== undefined) throw new RangeError(refused)
   const bytes = concatBytes(line, lineFeed, macLine(line, configKey))
   if (bytes.length > mostBytes) throw new RangeError('a config is too large')
+  // One that readers refuse would be a store that nobody can open.
+  decodeConfig(bytes)
   return bytes
 }
 

@@ -193,10 +193,11 @@ export function logChanged(location: string, log: CommitLog, doubt: KlosetError,
   const last = [...snapshots.values()].reduce((latest, { time }) => Math.max(latest, time), 0)
   const now = `now the log has ${position} entries${last === 0 ? '' : `, and its last snapshot was committed on ${dateOf(last)}`}`
   const then = `on ${dateOf(before.seen)} this machine saw entry ${before.position} of it`
+  const damage = log.incomplete === undefined ? '' : `. ${log.incomplete.message}`
   const elsewhere = before.location === location ? '' : ` at ${before.location}`
   return new KlosetError(
     'KLOSET_LOG_CHANGED',
-    `the store at ${location} went back or was forked: ${then}${elsewhere}; ${now}`,
+    `the store at ${location} went back or was forked: ${then}${elsewhere}; ${now}${damage}`,
     {
       hint:
         'Somebody may have put an older or another copy of the store in its place. Find out what happened to it first; ' +

@@ -25,6 +25,8 @@ export class OpenedStore {
   readonly log: CommitLog
   readonly pool: Pool
   readonly writable: boolean
+  /** A log whose end cannot be read is taken as ending there. */
+  readonly damagedLog: boolean
   readonly notice: (notice: Notice) => void
   /** What this machine keeps of the store, where it keeps something. */
   readonly cache: StoreCache | undefined
@@ -32,7 +34,7 @@ export class OpenedStore {
   readonly #requests: () => Requests
   #kept: number
   #catchingUp: Promise<unknown> | undefined
-  #caughtUp = 0
+  #caughtUp = Number.NEGATIVE_INFINITY
   #index: Promise<LoadedIndex> | undefined
   readonly #indexes: LoadedIndex[] = []
   #barred: { readonly in: LoadedIndex; readonly by: LogState['packs'] } | undefined
@@ -45,6 +47,7 @@ export class OpenedStore {
     readonly log: CommitLog
     readonly pool: Pool
     readonly writable: boolean
+    readonly damagedLog?: boolean
     readonly notice: (notice: Notice) => void
     readonly cache?: StoreCache | undefined
     readonly requests: () => Requests
@@ -56,6 +59,7 @@ export class OpenedStore {
     this.log = parts.log
     this.pool = parts.pool
     this.writable = parts.writable
+    this.damagedLog = parts.damagedLog === true
     this.notice = parts.notice
     this.cache = parts.cache
     this.#requests = parts.requests
@@ -77,6 +81,29 @@ export class OpenedStore {
     const records = [...this.log.state.snapshots.values()].map(({ record }) => record)
     // Times are all written alike, so they sort as text.
     return records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
+  }
+
+  /**
+   * Reads what came into the log. Where its end is damaged, only ids say what is meant: `latest` would be an older snapshot than it was, and a
+   * list would lack some.
+   * @param names which snapshots are wanted; undefined for a selection among all
+   * @throws KLOSET_LOG_CORRUPT
+   */
+  async look(call: Call, names?: readonly string[]): Promise<void> {
+    await this.log.refresh(call)
+    const { incomplete, state } = this.log
+    if (incomplete === undefined || this.damagedLog) return
+    const ids = [...state.snapshots.keys()]
+    const isId = (name: string): boolean =>
+      /^[0-9a-f]{4,32}$/i.test(name) && ids.some((id) => id.startsWith(name.toLowerCase()))
+    if (names?.every(isId)) return
+    throw new KlosetError('KLOSET_LOG_CORRUPT', `${incomplete.message}; which snapshots came after that is not known`, {
+      hint:
+        'Name a snapshot by its id, or say that the log is to be taken as it was before the damage (`--damaged-log`, in the library `damagedLog`). ' +
+        'Putting that entry back from another copy of the store makes it whole.',
+      context: incomplete.context,
+      cause: incomplete,
+    })
   }
 
   /** @throws where nothing may be written: see {@link CommitLog.refusal} */
@@ -196,10 +223,10 @@ export class OpenedStore {
    * storage.
    */
   async #catchUp(): Promise<IndexTable> {
-    if (this.#catchingUp === undefined && Date.now() - this.#caughtUp >= catchUpEvery) {
+    if (this.#catchingUp === undefined && performance.now() - this.#caughtUp >= catchUpEvery) {
       const refreshing = this.log.refresh(this.#call)
       this.#catchingUp = refreshing.finally(() => {
-        this.#caughtUp = Date.now()
+        this.#caughtUp = performance.now()
         this.#catchingUp = undefined
       })
     }

@@ -56,7 +56,7 @@ export class SyncSession {
   readonly #packs = new Set<string>()
   #adopted = 0
   #added = 0
-  #committed = Date.now()
+  #committed = performance.now()
 
   private constructor(
     from: OpenedStore,
@@ -161,7 +161,7 @@ export class SyncSession {
 
   /** Whether what waits is worth a commit of its own. */
   get isDue(): boolean {
-    return this.#added >= 2 * this.to.config.pack || Date.now() - this.#committed > mostWaiting
+    return this.#added >= 2 * this.to.config.pack || performance.now() - this.#committed > mostWaiting
   }
 
   /**
@@ -208,7 +208,7 @@ export class SyncSession {
       this.#adopted = 0
       done({ ...each, there: record })
     }
-    this.#committed = Date.now()
+    this.#committed = performance.now()
   }
 
   /** Ends the session. What was stored and is not part of a snapshot is made easy to find for the next one. */

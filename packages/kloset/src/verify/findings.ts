@@ -8,6 +8,7 @@ export type FindingCode =
   | 'epoch-corrupt'
   | 'log-corrupt'
   | 'log-gap'
+  | 'snapshot-malformed'
   | 'checkpoint-corrupt'
   | 'segment-missing'
   | 'segment-corrupt'
@@ -45,6 +46,10 @@ const remedies: Record<FindingCode, { readonly level: Finding['level']; readonly
   },
   'log-corrupt': { level: 'error', remedy: `${otherCopy} Until then the store can be read, not written.` },
   'log-gap': { level: 'error', remedy: `${otherCopy} Until then the store can be read, not written.` },
+  'snapshot-malformed': {
+    level: 'error',
+    remedy: 'That snapshot is left out, and everything else can be used. Find out which program wrote it.',
+  },
   'checkpoint-corrupt': {
     level: 'error',
     remedy: 'Remove it: a checkpoint only saves reading, and a later one replaces it.',

@@ -33,6 +33,10 @@ export async function* checkLog(store: OpenedStore, call: Call): AsyncGenerator<
         const text = `${entryObject(position)} does not follow the entry before it: that was changed or exchanged`
         yield finding('log-corrupt', entryObject(position), text)
       }
+      if (entry.malformed !== undefined) {
+        const text = `${entryObject(position)} is of a snapshot that cannot be used: ${entry.malformed}`
+        yield finding('snapshot-malformed', entryObject(position), text)
+      }
       hashes.set(position, entry.hash)
       before = entry
       yield* checkTwin(log, position, listed.get(position)!, call)

@@ -119,12 +119,17 @@ describe.each([
     expect(await snapshotsOf(place, other)).toBe(9)
   })
 
-  it('does not take damage for an older store', async () => {
+  it('takes a damaged end for an older store, unless it is told to read what came before', async () => {
     const name = 'log/00000000000000000002'
     place.set(name, place.get(name)!.slice(0, 100))
+    const from = { ...machine(), state: mine.state }
+    const error = await openFrom(place, from).catch((thrown: unknown) => thrown)
+    expect(isKlosetError(error, 'KLOSET_LOG_CHANGED') && error.message).toMatch(/damaged at entry 2/)
     const notices: Notice[] = []
-    expect(await outcome(openFrom(place, { ...machine(), state: mine.state }, { notices }))).toBe('done')
+    expect(await snapshotsOf(place, from, { damagedLog: true, notices })).toBe(1)
     expect(notices.map(({ code }) => code)).toEqual(['log-damaged'])
+    // What is remembered is so still.
+    expect(await outcome(openFrom(place, from))).toBe('KLOSET_LOG_CHANGED')
   })
 })
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { Notice, Unlock } from '../../src/api.js'
+import type { Notice, OpenOptions, Unlock } from '../../src/api.js'
 import { isKlosetError, memoryStorage, openStore } from '../../src/index.js'
 import type { MemoryPlace } from '../../src/storage/index.js'
 import { counted } from '../crypto/helpers.js'
@@ -29,9 +29,9 @@ async function storeWith(unlock: Unlock): Promise<MemoryPlace> {
 }
 
 /** Opens and gives the codes of the notices on the way. */
-async function noticesOf(place: MemoryPlace, unlock: Unlock): Promise<string[]> {
+async function noticesOf(place: MemoryPlace, unlock: Unlock, more: Partial<OpenOptions> = {}): Promise<string[]> {
   const notices: Notice[] = []
-  const store = await openAt(place, unlock, { onNotice: (notice) => notices.push(notice) })
+  const store = await openAt(place, unlock, { ...more, onNotice: (notice) => notices.push(notice) })
   const { found } = await restored(store, 'latest')
   expect(new TextDecoder().decode(found.get('a')?.bytes)).toBe('content')
   return notices.map(({ code }) => code)
@@ -145,7 +145,7 @@ describe('opening a store', () => {
     await (await openAt(place, rawKey)).backup(sourceWith(files({ a: 'changed' })), {})
     const newest = [...place.keys()].filter((name) => name.startsWith('log/')).at(-1)!
     place.set(newest, flipped(place.get(newest)!, 200))
-    expect(await noticesOf(place, rawKey)).toEqual(['log-damaged'])
+    expect(await noticesOf(place, rawKey, { damagedLog: true })).toEqual(['log-damaged'])
   })
 })
 
