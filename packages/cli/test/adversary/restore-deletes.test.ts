@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { environment, kloset, temporary } from '../command/kloset.js'
@@ -143,6 +152,24 @@ describe('what the snapshot tells nothing of', () => {
     for (const root of ['/', '//', '/tmp/..', join(folder, 'slash')])
       expect(run('restore', '--to', root, '--delete', '-y', 'latest')).toMatchObject({ code: 2 })
   })
+})
+
+test('the file of dump --to is private, whatever the umask', () => {
+  const { folder, run } = scene()
+  const before = process.umask(0)
+  try {
+    expect(run('dump', '--to', join(folder, 'all.tar'), 'latest')).toMatchObject({ code: 0 })
+  } finally {
+    process.umask(before)
+  }
+  expect(statSync(join(folder, 'all.tar')).mode & 0o777).toBe(0o600)
+})
+
+test.runIf(process.platform === 'linux')('a target that cannot be made ends in a message', () => {
+  const { run } = scene()
+  const refused = run('restore', '--to', '/proc/nope/deep', 'latest')
+  expect(refused).toMatchObject({ code: 1 })
+  expect(refused.stderr).toContain('no folders can be made in /proc')
 })
 
 const mounted: string[] = []
