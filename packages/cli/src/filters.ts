@@ -54,8 +54,9 @@ export function filterOptions(command: Command): Command {
 export const patternHelp = `Patterns are those of gitignore: *.o at any depth, /build/ at the top of the source
 only, docs/**/*.pdf, *.log? with one more character, !keep.log to take it after
 all. A trailing slash matches folders only, and of what is left out nothing below
-can be taken again. One that starts with the source's own path means that very
-path: --exclude /home/me/.cache in a backup of /home. Where ignore files and
+can be taken again. One that starts with the source's own path, with where that
+really is, or with what it stands for (--as), means that very path: --exclude
+/home/me/.cache in a backup of /home. Where ignore files and
 options disagree, the options decide. The folder that a CACHEDIR.TAG or another
 mark is in stays, with the mark; so do, empty, folders on which other file systems
 are mounted. What is named on the command line or in a list is never left out.`

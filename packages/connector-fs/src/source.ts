@@ -87,6 +87,11 @@ class FsSource implements Source {
     }
   }
 
+  get realRoot(): string {
+    const { real, only, behind } = this.#root
+    return behind ?? (only === undefined ? real : systemPath(real, only).toString())
+  }
+
   get worker(): WorkerModule {
     const [root, listed, xattrs, leftOut] = [this.#root, this.#paths, this.#xattrs, this.#leftOut]
     return workerModule({ role: 'source', root, listed, xattrs, leftOut })

@@ -35,6 +35,12 @@ export interface ScanOptions {
   readonly filter?: FilterRules
   /** Also tell each entry as an event (`new`, `changed`, `unchanged`, `excluded`): costs time. */
   readonly entries?: boolean
+  /**
+   * The roots that the sources stand for, one for each in their order: where the folder usually is that is mounted elsewhere today, or of
+   * which this is a snapshot of the filesystem. They are recorded as the sources' roots, and the parent is found by them. Patterns that are
+   * absolute paths may start with them.
+   */
+  readonly as?: string | readonly string[]
 }
 
 /** Settings of {@link createEngine}. */
@@ -211,11 +217,6 @@ export interface BackupOptions extends Run<BackupEvent>, ScanOptions {
    * of many network filesystems. Where a file and its last backup have a change token (`Entry.version`), that alone decides.
    */
   readonly compare?: { readonly ctime?: boolean; readonly inode?: boolean }
-  /**
-   * The roots that the sources stand for, one for each in their order: where the folder usually is that is mounted elsewhere today, or of
-   * which this is a snapshot of the filesystem. They are recorded as the sources' roots, and the parent is found by them.
-   */
-  readonly as?: string | readonly string[]
   /**
    * Makes no snapshot where the latest one of the same host and the same sources holds just what they hold now: all names, contents
    * and metadata that a snapshot keeps, ctimes and inode numbers included. See {@link BackupResult.unchangedSince}.

@@ -1,5 +1,6 @@
 import type { Engine, EngineOptions, ScanOptions } from './api.js'
 import { scanRules } from './backup/filtering.js'
+import { rootsOf } from './backup/recorded.js'
 import { scanAhead } from './backup/scan-ahead.js'
 import type { Source } from './connector/index.js'
 import { checkRules } from './filter/index.js'
@@ -24,7 +25,7 @@ class PoolEngine implements Engine {
 
   scanAhead(source: Source, options: ScanOptions = {}): void {
     checkRules(options.filter ?? {})
-    scanAhead(this.pool, source, scanRules(source, options))
+    scanAhead(this.pool, source, scanRules(source, options, rootsOf(options)[0]))
   }
 
   close(): Promise<void> {

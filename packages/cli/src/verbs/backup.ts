@@ -169,7 +169,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 done but some files could not be read,
     let store: Store
     try {
       // The folder is scanned while the passphrase is asked for and its key derived.
-      engine.scanAhead(opened[0]!, { filter, entries: output.verbose })
+      engine.scanAhead(opened[0]!, { filter, entries: output.verbose, ...(roots && { as: roots }) })
       store = await openAt(session, flags, { mode: 'write', others: sources, engine })
       result = await store.backup(opened, {
         ...optionsOf(flags),

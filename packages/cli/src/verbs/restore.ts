@@ -110,7 +110,8 @@ for the second before, each among the snapshots that the options select. PATH is
 relative to the snapshot, or absolute as it was when the backup was made.
 
 Everything comes back that a file system keeps: modes, owners, times, links, holes,
-pipes, sockets, devices, extended attributes and ACLs. An owner is whoever has the
+pipes, sockets, devices, extended attributes and ACLs. What chattr sets (immutable,
+append-only, nodump …), access times and birth times do not. An owner is whoever has the
 name on this machine (in /etc/passwd and /etc/group), or where nobody has it, the
 number. Who is not root can give files to nobody else, and make no devices: what was
 left out is told at the end, by kind and with a count, and is no failure.

@@ -8,8 +8,8 @@ export interface ScanRules {
   readonly rules: FilterRules
   /** Whether it is told of each entry why it is left out. */
   readonly explain: boolean
-  /** The source's root. */
-  readonly root: string
+  /** What the source's root is called: as it is read, where that really is, and the root it stands for. */
+  readonly roots: readonly string[]
   /** Whether the source asks about more than paths and types. */
   readonly inspects: boolean
 }
@@ -24,13 +24,15 @@ export interface Exclusions {
   readonly entries: readonly Exclusion[]
 }
 
-/** The rules for the scan of a source. */
+/** The rules for the scan of a source, which may stand for another root. */
 export function scanRules(
   source: Source,
   { filter = {}, entries = false }: { readonly filter?: FilterRules; readonly entries?: boolean },
+  as?: string,
 ): ScanRules {
   const inspects = source.capabilities.inspects === true
-  return { rules: inspects ? filter : withoutInspection(filter), explain: entries, root: source.root, inspects }
+  const roots = [source.root, source.realRoot, as].filter((root) => root !== undefined)
+  return { rules: inspects ? filter : withoutInspection(filter), explain: entries, roots, inspects }
 }
 
 /** What rules ask of a source that does not inspect, and so have no effect there. */
@@ -57,13 +59,13 @@ export class ScanFilter {
 
   /** `owner`: takes what falls to this part; `owns`: says of what every part sees whether it falls to this one. */
   constructor(
-    { rules, explain, root, inspects }: ScanRules,
+    { rules, explain, roots, inspects }: ScanRules,
     owner: Filter = everything,
     owns = (_path: string): boolean => true,
   ) {
     this.#inspects = inspects
     const ruled = compileFilter(rules, {
-      root,
+      roots,
       onExcluded: (path, kind, reason) => {
         if (!owns(path)) return
         this.#count++

@@ -69,7 +69,7 @@ export async function backup(
     if (options[part] !== undefined) requireText(options[part], `the option ${part}`)
   }
   // Meanwhile the log and the index are read.
-  if (sources[0] !== undefined) scanAhead(store.pool, sources[0], scanRules(sources[0], options))
+  if (sources[0] !== undefined) scanAhead(store.pool, sources[0], scanRules(sources[0], options, roots[0]))
   try {
     checkLabels(options)
     const result = await backUp(store, sources, options, call, past)
@@ -356,7 +356,7 @@ class BackupSession {
       room: () => this.#uploads.room(),
       concurrency: this.#options.readConcurrency,
     })
-    const rules = scanRules(source, this.#options)
+    const rules = scanRules(source, this.#options, rootsOf(this.#options)[number])
     this.#tellWithoutEffect(source)
     const scan = scansThere(source) ? scanThere(this.#store.pool, source, rules) : scanHere(source, rules, call)
     const fetch = (id: Uint8Array): Promise<Bytes> => blobs.node(id, call)

@@ -1,10 +1,10 @@
-import type { BackupOptions } from '../api.js'
+import type { BackupOptions, ScanOptions } from '../api.js'
 import type { Source } from '../connector/index.js'
 import { recordedRules } from '../filter/index.js'
 import type { SnapshotRecord } from '../log/index.js'
 
 /** The roots that sources stand for, in their order; none where each stands for itself. */
-export function rootsOf({ as = [] }: BackupOptions): readonly string[] {
+export function rootsOf({ as = [] }: ScanOptions): readonly string[] {
   return typeof as === 'string' ? [as] : as
 }
 

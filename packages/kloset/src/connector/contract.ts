@@ -278,6 +278,8 @@ export interface Source {
   readonly origin: string
   /** What of it: the folder, the prefix. */
   readonly root: string
+  /** Where the root really is, if links lead there: patterns that are absolute paths may start with either. */
+  readonly realRoot?: string | undefined
   readonly capabilities: {
     /** `path`: the scan yields in path order (see `comparePaths`). `any`: the engine sorts. */
     readonly order: 'path' | 'any'
@@ -311,7 +313,7 @@ export interface Source {
   /**
    * Told before the scan which folders of this machine are no part of what is backed up: the store that is written to, the cache. Those are
    * left out with all that is in them, under whatever name they are reached, unless what is backed up is in one of them, or a person named it.
-   * Answers those of the given folders that are in the source. It may be told several times; the last time counts.
+   * Answers those of the given folders whose paths are in the source. It may be told several times; the last time counts.
    */
   leaveOut?(folders: readonly string[]): readonly string[]
   /** What a backup from here lacks, and why, as sentences for a person. Told once a backup. */

@@ -2,13 +2,13 @@ import { utf8 } from '../bytes/index.js'
 import type { Entry, EntryType, Filter, Inspector, WantedFile } from '../connector/index.js'
 import { pathToBytes } from '../connector/index.js'
 import { patternLines } from './lines.js'
-import { PatternList, Subject, segmentsOf } from './pattern-list.js'
+import { PatternList, rootsIn, Subject, segmentsOf } from './pattern-list.js'
 import { checkRules, type ExclusionReason, type FilterRules } from './rules.js'
 
 /** What {@link compileFilter} goes by besides the rules. */
 export interface FilterContext {
-  /** The root of the source, for patterns that are absolute paths; default: there is none. */
-  readonly root?: string | undefined
+  /** What the root of the source is called, for patterns that are absolute paths; default: it has no name. */
+  readonly roots?: readonly string[] | undefined
   /** Told of each entry that is left out. Nothing is told of what is in a directory that is. `reason` finds out why. */
   onExcluded?(path: string, type: EntryType, reason: () => ExclusionReason): void
 }
@@ -46,9 +46,9 @@ class RulesFilter implements Filter {
   #lastDirectory: string | undefined
   #lastLevel: Level | undefined
 
-  constructor(rules: FilterRules, { root, onExcluded = () => undefined }: FilterContext) {
+  constructor(rules: FilterRules, { roots = [], onExcluded = () => undefined }: FilterContext) {
     this.#rules = rules
-    this.#patterns = new PatternList(rules.patterns ?? [], root?.startsWith('/') ? segmentsOf(root) : undefined)
+    this.#patterns = new PatternList(rules.patterns ?? [], rootsIn(roots))
     this.#ignoreFiles = new Set(rules.ignoreFiles)
     this.#tags = tagsOf(rules)
     this.#onExcluded = onExcluded

@@ -11,8 +11,13 @@ export function compilePatterns(
   patterns: readonly (string | PatternRule)[],
   root?: string,
 ): (path: string, type: EntryType) => Verdict | undefined {
-  const list = new PatternList(patterns, root?.startsWith('/') ? segmentsOf(root) : undefined)
+  const list = new PatternList(patterns, root === undefined ? [] : rootsIn([root]))
   return (path, type) => list.verdict(new Subject(path, type === 'directory'))
+}
+
+/** The segments of those roots that are absolute paths. */
+export function rootsIn(roots: readonly string[]): readonly (readonly string[])[] {
+  return roots.filter((root) => root.startsWith('/')).map(segmentsOf)
 }
 
 /** A path that patterns are asked about. */
@@ -51,11 +56,11 @@ export class PatternList {
   readonly #depth: number
 
   /** `depth`: how many segments the directory has that the patterns start from. */
-  constructor(patterns: readonly (string | PatternRule)[], root?: PatternReading['root'], depth = 0) {
+  constructor(patterns: readonly (string | PatternRule)[], roots: PatternReading['roots'] = [], depth = 0) {
     this.#depth = depth
     for (const [number, each] of patterns.entries()) {
       const rule = patternRule(each)
-      const pattern = compilePattern(rule.pattern, { ignoreCase: rule.ignoreCase, root })
+      const pattern = compilePattern(rule.pattern, { ignoreCase: rule.ignoreCase, roots })
       const numbered: Numbered = { number, pattern, verdict: { excluded: !pattern.negated, rule } }
       if (pattern.name === undefined) this.#others.push(numbered)
       else {

@@ -15,12 +15,12 @@ export interface Pattern {
 /** How {@link compilePattern} reads a pattern. */
 export interface PatternReading {
   readonly ignoreCase?: boolean | undefined
-  /** The segments of the source's absolute path, of which patterns that start with `/` may speak; undefined where it has none. */
-  readonly root?: readonly string[] | undefined
+  /** The segments of absolute paths of the source's root, of which patterns that start with `/` may speak; none where it has none. */
+  readonly roots?: readonly (readonly string[])[] | undefined
 }
 
 /** Compiles a pattern. One that cannot match anything, such as `[a`, is fine and matches nothing. */
-export function compilePattern(text: string, { ignoreCase = false, root }: PatternReading = {}): Pattern {
+export function compilePattern(text: string, { ignoreCase = false, roots = [] }: PatternReading = {}): Pattern {
   const negated = text.startsWith('!')
   let body = negated ? text.slice(1) : text
   const directoriesOnly = body.endsWith('/')
@@ -38,8 +38,8 @@ export function compilePattern(text: string, { ignoreCase = false, root }: Patte
     const name = ignoreCase ? undefined : literalOf(segments[0]!)
     return { ...about, name, matches: (path) => test(path.at(-1)!) }
   }
-  const readings = (absolute && root && belowRoot(segments, root)) || [segments]
-  const compiled = readings.map(tests)
+  const below = absolute ? roots.flatMap((root) => belowRoot(segments, root)) : []
+  const compiled = (below.length > 0 ? below : [segments]).map(tests)
   return { ...about, name: undefined, matches: (path, from) => compiled.some((each) => matchesFrom(each, path, from)) }
 }
 
@@ -92,13 +92,11 @@ function literalOf(segment: Segment): string | undefined {
 }
 
 /**
- * What is left of an absolute pattern below the source's root, in each way it can be read; undefined where it does not speak of anything there.
+ * What is left of an absolute pattern below the source's root, in each way it can be read; nothing where it does not speak of anything there.
  * Its first segment has to be the root's own name: `/*` and `/**` mean what is in the source.
  */
-function belowRoot(pattern: readonly Segment[], root: readonly string[]): Segment[][] | undefined {
-  if (root.length === 0 || literalOf(pattern[0] ?? []) !== root[0]) return undefined
-  const left = remainders(pattern, root)
-  return left.length === 0 ? undefined : left
+function belowRoot(pattern: readonly Segment[], root: readonly string[]): Segment[][] {
+  return root.length === 0 || literalOf(pattern[0] ?? []) !== root[0] ? [] : remainders(pattern, root)
 }
 
 function remainders(pattern: readonly Segment[], root: readonly string[]): Segment[][] {

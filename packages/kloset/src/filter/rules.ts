@@ -4,7 +4,8 @@ import { safeSegment } from '../connector/index.js'
  * A pattern as in gitignore(5): `*.o`, `/build/`, `docs/**` + `/*.pdf`, `!keep.o`. Of all patterns that match, the last decides. `?` and `[…]` stand
  * for one character, or for one byte that is not UTF-8.
  *
- * One that starts with `/` and the source's own root means that very path, as one writes `/home/me/.cache` in a backup of `/home`. Any other
+ * One that starts with `/` and the source's own root means that very path, as one writes `/home/me/.cache` in a backup of `/home`; so does one
+ * that starts with the root it stands for, and with where it really is, if links lead there. Any other
  * that has a slash, except at its end, starts at the source's root.
  */
 export interface PatternRule {
