@@ -69,6 +69,7 @@ export async function createStore(at: string | Storage, options: CreateOptions):
         )
       if (!own) throw alreadyThere(storage)
     }
+    await removeLeftovers(storage, new Set(slot?.map(([name]) => name)), call)
     // Without it, a full place needs somebody to remove something by hand.
     await storage.reserve?.keep(call).catch(() => call.signal.throwIfAborted())
     const cache = cacheOf(opening, made.store)
@@ -123,6 +124,20 @@ async function putSlot(
   const objects = [[epochObject(0, slot.id), sealed] as const, [`keys/${slot.id}`, slot.bytes] as const]
   await Promise.all(objects.map(([name, bytes]) => putTwice(storage, name, bytes, { ...call, ifAbsent: false })))
   return objects
+}
+
+/**
+ * Removes what an earlier creation that failed left to unlock its own store. Only now: until the config is there, it may be another creator's
+ * who is about to be first.
+ */
+async function removeLeftovers(storage: Storage, own: ReadonlySet<string>, call: Call): Promise<void> {
+  const others: string[] = []
+  for (const prefix of ['keys/', 'epochs/']) {
+    for await (const batch of storage.list(prefix, { ...call, after: undefined })) {
+      for (const { name } of batch) if (!own.has(name.replace(/\.copy$/, ''))) others.push(name)
+    }
+  }
+  if (others.length > 0) await storage.remove(others, call)
 }
 
 /** Another creator was first: its config gets its copy back, and what this one wrote to unlock its own store goes. */
