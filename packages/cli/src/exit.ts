@@ -53,6 +53,7 @@ const byCode: Readonly<Record<string, number>> = {
   KLOSET_LOCKED: exit.wrongPassphrase,
   KLOSET_CONFIG_CORRUPT: exit.damaged,
   KLOSET_KEY_CORRUPT: exit.damaged,
+  KLOSET_KEY_FORGED: exit.damaged,
   KLOSET_OBJECT_CORRUPT: exit.damaged,
   KLOSET_PACK_CORRUPT: exit.damaged,
   KLOSET_INDEX_CORRUPT: exit.damaged,

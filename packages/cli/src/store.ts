@@ -92,8 +92,8 @@ export async function openPeer(
 }
 
 /**
- * Opens a store. Without a passphrase given it first tries whether the store is plaintext, which an encrypted one refuses at once; then a
- * person is asked, three times at most.
+ * Opens a store. Without a passphrase given it first tries whether this machine remembers the store as one without encryption, which an encrypted one
+ * refuses at once; then a person is asked, three times at most.
  */
 async function open(
   place: Place,
@@ -117,7 +117,7 @@ async function open(
     })
   if (given) return unlockWith(given)
   try {
-    return await unlockWith({ plaintext: true })
+    return await unlockWith({ plaintext: 'remembered' })
   } catch (error) {
     if (!isKlosetError(error, 'KLOSET_LOCKED') || !canAsk()) throw error
   }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { link, open, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
+import { link, open, realpath, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { KlosetError, lentRoom, placeAbsent, type Storage } from 'kloset/connector'
 import { makeFolder, makeRoot, type Owner, syncFolder, using, writeSynced } from './durable.js'
@@ -25,9 +25,10 @@ export interface FsStorageOptions {
 export async function fsStorage(path: string, options: FsStorageOptions = {}): Promise<Storage> {
   const { mode = 'write', signal } = options
   signal?.throwIfAborted()
-  const root = resolve(path)
-  if (mode === 'create') await attempt('create', root, () => makeRoot(root))
-  const { uid, gid } = await attempt('open', root, () => lookAt(root))
+  const given = resolve(path)
+  if (mode === 'create') await attempt('create', given, () => makeRoot(given))
+  // What this machine remembers of the place must hold however one comes to it.
+  const { root, uid, gid } = await attempt('open', given, () => lookAt(given))
   const owner = process.geteuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined
   if (mode === 'read') return new FsStorage(root, { write: false, putIfAbsent: false, owner })
   const putIfAbsent = await attempt('write to', root, () => prepare(root, mode, owner))
@@ -195,12 +196,13 @@ class FsStorage implements Storage {
 // Without waiting: a FIFO put in the place of an object must not hang the reader.
 const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 
-async function lookAt(root: string): Promise<Owner> {
-  const info = await stat(root).catch((error) => {
-    throw isAbsent(error) ? absent(root, error) : error
+async function lookAt(path: string): Promise<Owner & { readonly root: string }> {
+  const looked = realpath(path).then(async (root) => ({ root, info: await stat(root) }))
+  const { root, info } = await looked.catch((error) => {
+    throw isAbsent(error) ? absent(path, error) : error
   })
   if (!info.isDirectory()) throw notAFolder(root)
-  return info
+  return { root, uid: info.uid, gid: info.gid }
 }
 
 /** Cleans up after writers that crashed; returns whether hard links work here. */

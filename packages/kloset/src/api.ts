@@ -13,7 +13,14 @@ import type { ExclusionReason, FilterRules, PatternRule } from './filter/index.j
 import type { FailedEntry, Run } from './run.js'
 
 /** How a store is unlocked. A plaintext store is opened only by saying so. */
-export type Unlock = { readonly passphrase: string } | { readonly key: Uint8Array } | { readonly plaintext: true }
+export type Unlock =
+  | { readonly passphrase: string }
+  | { readonly key: Uint8Array }
+  /**
+   * `true`: it is known to be without encryption. `'remembered'`: only where this machine remembers (`remember`) that the store at this place is, or `trust`
+   * accepts it: somebody else may have put it there.
+   */
+  | { readonly plaintext: true | 'remembered' }
 
 /** A pool of workers shared by stores. */
 export interface Engine extends AsyncDisposable {
@@ -70,7 +77,7 @@ export interface Notice {
     | 'rechunked'
     | 'cache-unusable'
     | 'memory-unusable'
-    | 'other-store'
+    | 'memory-damaged'
     | 'not-deleted'
     | 'protected'
   readonly message: string
@@ -106,11 +113,12 @@ export interface OpenOptions {
   /** Keeps index segments, log entries, tree nodes and keys on this machine, so that they are not read again. Default: no. */
   readonly cache?: boolean | CacheOptions
   /**
-   * Remembers the newest log entry that was seen, so that a store that went back or was forked is recognised (KLOSET_LOG_CHANGED).
+   * Remembers which store is where, which keys it has, and the newest log entry that was seen, so that one that was exchanged, was given other keys, went back or
+   * was forked is recognised (KLOSET_STORE_CHANGED, KLOSET_KEYS_CHANGED, KLOSET_LOG_CHANGED).
    * `true`: below `$XDG_STATE_HOME/kloset`; a string: in this folder. Default: no.
    */
   readonly remember?: boolean | string
-  /** Accepts the log as it is now, whatever is remembered: what is wrong with it was looked into. */
+  /** Accepts the store as it is now, whatever is remembered: what is wrong with it was looked into. */
   readonly trust?: boolean
   /**
    * Takes a log whose end is damaged as it was before the damage, for reading. Without this, `latest` and selections are refused there

@@ -26,6 +26,8 @@ import { copyOf, putTwice, readIfThere } from './store/twice.js'
  */
 export async function createStore(at: string | Storage, options: CreateOptions): Promise<Store> {
   const call = callOf(options.signal)
+  if ('plaintext' in options.unlock && options.unlock.plaintext !== true)
+    throw new TypeError('a new store is made without encryption only by `plaintext: true`')
   const encryption = 'plaintext' in options.unlock ? 'none' : (options.encryption ?? 'aes-256-gcm')
   const like = options.like === undefined ? undefined : storeToBeLike(options.like, encryption, options.chunker)
   if ('plaintext' in options.unlock && options.encryption !== undefined) {
@@ -64,18 +66,18 @@ export async function createStore(at: string | Storage, options: CreateOptions):
         await giveWay(
           storage,
           there,
-          slot?.map(([name]) => name),
+          slot?.objects.map(([name]) => name),
           call,
         )
       if (!own) throw alreadyThere(storage)
     }
-    await removeLeftovers(storage, new Set(slot?.map(([name]) => name)), call)
+    await removeLeftovers(storage, new Set(slot?.objects.map(([name]) => name)), call)
     // Without it, a full place needs somebody to remove something by hand.
     await storage.reserve?.keep(call).catch(() => call.signal.throwIfAborted())
     const cache = cacheOf(opening, made.store)
-    for (const [name, sealed] of slot ?? []) cache?.keep(name, sealed)
+    for (const [name, sealed] of slot?.objects ?? []) cache?.keep(name, sealed)
     const log = await openLog(opening, keyring, { known: emptyState })
-    return finishOpening(opening, { config: made, keyring, log, cache })
+    return finishOpening(opening, { config: made, keyring, slot: slot?.id, log, cache })
   } catch (error) {
     await storage.close().catch(() => undefined)
     throw error
@@ -99,18 +101,17 @@ function storeToBeLike(
   return other
 }
 
-/** Writes what unlocks the store: a slot, and the keys of epoch 0 sealed to it. Gives both, by name. */
+/** Writes what unlocks the store: a slot, and the keys of epoch 0 sealed to it. Gives the slot's id, and both objects by name. */
 async function putSlot(
   storage: Storage,
   keyring: Keyring,
-  secret: Exclude<CreateOptions['unlock'], { plaintext: true }>,
+  secret: Exclude<CreateOptions['unlock'], { plaintext: unknown }>,
   { label, argon2 }: CreateOptions,
   call: Call,
-): Promise<readonly (readonly [string, Bytes])[]> {
-  const { storeId, secret: storeSecret, epochs } = keyring.material
+): Promise<{ readonly id: string; readonly objects: readonly (readonly [string, Bytes])[] }> {
+  const { storeId, secret: storeSecret, auth, epochs } = keyring.material
   const slot = await createSlot({
-    storeId,
-    slotsKey: keyring.slotsKey,
+    material: keyring.material,
     secret,
     label: label ?? '',
     // A clock before 1970 is nothing that a slot can hold.
@@ -120,10 +121,11 @@ async function putSlot(
   const sealed = await sealEpoch({ storeId, epoch: 0, slot: slot.id }, slot.publicKey, {
     master: epochs[0]!,
     secret: storeSecret,
+    auth,
   })
   const objects = [[epochObject(0, slot.id), sealed] as const, [`keys/${slot.id}`, slot.bytes] as const]
   await Promise.all(objects.map(([name, bytes]) => putTwice(storage, name, bytes, { ...call, ifAbsent: false })))
-  return objects
+  return { id: slot.id, objects }
 }
 
 /**

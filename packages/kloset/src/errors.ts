@@ -19,6 +19,9 @@ export type KlosetErrorCode =
   | 'KLOSET_NOT_ENCRYPTED'
   | 'KLOSET_VERSION'
   | 'KLOSET_LOG_CHANGED'
+  | 'KLOSET_STORE_CHANGED'
+  | 'KLOSET_KEYS_CHANGED'
+  | 'KLOSET_KEY_FORGED'
   // Damage: an object that is not what its place says it is.
   | 'KLOSET_CONFIG_CORRUPT'
   | 'KLOSET_KEY_CORRUPT'

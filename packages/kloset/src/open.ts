@@ -3,20 +3,22 @@ import { connectHere } from './connect.js'
 import { type Call, Registry, type Source, type Storage } from './connector/index.js'
 import { derivesElsewhere } from './crypto/index.js'
 import { poolOf } from './engine.js'
+import { KlosetError } from './errors.js'
 import { entryObject } from './log/index.js'
 import { cacheOf, callOf, finishOpening, noStore, type Opening, openLog, startOpening, within } from './opening.js'
 import { retrying, tryingToOpen } from './storage/index.js'
 import { dropStateUnless, keptPosition, keptState, StoreCache, storeSeenAt } from './store/cache/index.js'
-import { decodeConfig, verifyConfig } from './store/config.js'
+import { logChanged } from './store/changed.js'
+import { decodeConfig, type StoreConfig } from './store/config.js'
 import { Deriving } from './store/derive.js'
-import { logChanged } from './store/memory.js'
+import type { ClientMemory } from './store/memory.js'
 import { readTwice } from './store/twice.js'
-import { dropKeys, unlockStore } from './store/unlocking.js'
+import { dropKeys, type UnlockedStore, unlockStore } from './store/unlocking.js'
 
 /**
  * Opens a store.
  * @throws KLOSET_NO_STORE, KLOSET_WRONG_PASSPHRASE, KLOSET_LOCKED, KLOSET_NOT_ENCRYPTED, KLOSET_VERSION, KLOSET_CONFIG_CORRUPT,
- * KLOSET_KEY_CORRUPT, KLOSET_LOG_CHANGED, and what the storage throws
+ * KLOSET_KEY_CORRUPT, KLOSET_KEY_FORGED, KLOSET_STORE_CHANGED, KLOSET_KEYS_CHANGED, KLOSET_LOG_CHANGED, and what the storage throws
  */
 export async function openStore(at: string | Storage, options: OpenOptions): Promise<Store> {
   const call = callOf(options.signal)
@@ -42,20 +44,40 @@ async function openAt(
   deriving: Deriving | undefined,
   call: Call,
 ): Promise<Store> {
-  const { storage, notice } = opening
+  const { storage, notice, memory } = opening
+  const { location } = storage
   try {
     beginReading(opening)
     const read = await readTwice(storage, 'config', call, async (bytes) => {
       const config = decodeConfig(bytes)
-      if (options.trust !== true) opening.memory?.refuseExchanged(storage.location, config)
+      if (options.trust !== true) refuseUnknown(config, location, options.unlock, memory)
       const cache = cacheOf(opening, config.store)
-      const unlocked = await unlockStore(storage, config, options.unlock, deriving?.derive, cache, call)
-      // Only now can it be told whether the config is the one that was written.
-      verifyConfig(bytes, unlocked.keyring.configKey)
-      return { config, cache, unlocked }
+      const unlocking = {
+        storage,
+        config,
+        configBytes: bytes,
+        how: options.unlock,
+        derive: deriving?.derive,
+        first: memory?.slot(config.store),
+      }
+      /** Whatever the keys come from, they are held against the config and what this machine saw. */
+      const unlock = async (from: StoreCache | undefined): Promise<UnlockedStore> => {
+        const unlocked = await unlockStore({ ...unlocking, cache: from }, call)
+        if (options.trust === true) return unlocked
+        try {
+          memory?.refuseOtherKeys(location, config, unlocked.keyring)
+          return unlocked
+        } catch (error) {
+          // Another process of this machine may have seen newer keys than those that are kept.
+          if (!unlocked.kept) throw error
+          dropKeys(cache!)
+          return unlock(undefined)
+        }
+      }
+      return { config, cache, unlock, unlocked: await unlock(cache) }
     })
-    if (read === undefined) throw noStore(storage.location)
-    const { config, cache } = read.value
+    if (read === undefined) throw noStore(location)
+    const { config, cache, unlock } = read.value
     let { unlocked } = read.value
     for (const { object, error } of read.bad) {
       notice({
@@ -64,23 +86,39 @@ async function openAt(
         message: `${object}: ${(error as Error).message}; the other copy is used`,
       })
     }
-    const remembered = options.trust === true ? undefined : opening.memory?.head(config.store)
+    const remembered = options.trust === true ? undefined : memory?.head(config.store)
     const known = cache && keptState(cache, unlocked.keyring)
     let log = await openLog(opening, unlocked.keyring, { remembered, known })
     if (unlocked.kept && log.damage !== undefined && cache !== undefined) {
       // It may have been written with newer keys than those that are kept.
       dropKeys(cache)
-      unlocked = await unlockStore(storage, config, options.unlock, deriving?.derive, undefined, call)
+      unlocked = await unlock(undefined)
       log = await openLog(opening, unlocked.keyring, { remembered, known })
     }
     if (known !== undefined) dropStateUnless(cache!, known, log.state)
     for (const error of unlocked.damaged) notice({ type: 'notice', code: 'copy-used', message: error.message })
-    if (log.doubt !== undefined) throw logChanged(storage.location, log, log.doubt, remembered!)
-    return finishOpening(opening, { config, keyring: unlocked.keyring, log, cache })
+    if (log.doubt !== undefined) throw logChanged(location, log, log.doubt, remembered!)
+    return finishOpening(opening, { config, keyring: unlocked.keyring, slot: unlocked.slot, log, cache })
   } catch (error) {
     await storage.close().catch(() => undefined)
     throw error
   }
+}
+
+/** Refuses a store that is not the one this machine saw at the place, and one without encryption that nobody said is one. */
+function refuseUnknown(
+  config: StoreConfig,
+  location: string,
+  unlock: OpenOptions['unlock'],
+  memory: ClientMemory | undefined,
+): void {
+  memory?.refuseOther(location, config)
+  const saysSo = !('plaintext' in unlock) || unlock.plaintext === true
+  if (saysSo || config.encryption !== 'none' || memory?.knowsPlaintext(location, config) === true) return
+  throw new KlosetError('KLOSET_NOT_ENCRYPTED', `the store at ${location} is not encrypted`, {
+    hint: 'Anybody could have put it there. If that is what you expect, open it as one without encryption.',
+    context: { location, store: config.store },
+  })
 }
 
 /**

@@ -123,7 +123,13 @@ export function openLog(
 /** Puts together what was opened, remembers what was seen, and goes on doing so. */
 export function finishOpening(
   { storage, requests, registry, place, memory, mode, options, notice }: Opening,
-  { config, keyring, log, cache }: Pick<OpenedStore, 'config' | 'keyring' | 'log' | 'cache'>,
+  {
+    config,
+    keyring,
+    slot,
+    log,
+    cache,
+  }: Pick<OpenedStore, 'config' | 'keyring' | 'log' | 'cache'> & { readonly slot: string | undefined },
 ): Store {
   storage.end()
   const tellDamage = ({ message }: KlosetError): void => notice({ type: 'notice', code: 'log-damaged', message })
@@ -139,9 +145,13 @@ export function finishOpening(
     ...{ storage, config, keyring, log, pool, writable, notice, cache, requests, call },
     damagedLog: options.damagedLog === true,
   })
-  memory?.opened(storage.location, config, log.state, { trusted: options.trust === true || mode === 'create' })
+  const { location } = storage
+  memory?.opened(
+    { location, config, keyring, slot, head: log.state },
+    { trusted: options.trust === true || mode === 'create' },
+  )
   log.watch((newest) => {
-    memory?.saw(config.store, newest, storage.location)
+    memory?.saw(config.store, newest, location)
     // Whoever comes after a run that did not end well should not have much to read.
     if (newest.position % checkpointEvery === 0) store.keepState()
   })

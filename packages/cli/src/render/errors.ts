@@ -87,7 +87,7 @@ function ourHint(code: KlosetErrorCode, { verb, store }: Situation): string | un
     case 'KLOSET_WRONG_PASSPHRASE':
       return `Check the passphrase (keyboard layout, caps lock, KLOSET_PASSPHRASE or the file it came from) and that ${store ?? 'this'} is the store you mean.`
     case 'KLOSET_NOT_ENCRYPTED':
-      return 'A passphrase was given (an option or KLOSET_PASSPHRASE), but this store is plaintext. If that is what you expect, add --no-encryption; if not, somebody may have replaced the store.'
+      return 'Somebody may have put a plaintext store there. If it is what you expect, say so with --no-encryption, and leave out the passphrase (KLOSET_PASSPHRASE).'
     case 'KLOSET_EXISTS':
       return verb === 'restore'
         ? 'Restore into an empty folder, or say what to do with what is there: --overwrite always, if-changed, if-newer or never.'
@@ -98,6 +98,9 @@ function ourHint(code: KlosetErrorCode, { verb, store }: Situation): string | un
       return verb === 'mount' ? `The same folders can be had over WebDAV: ${at} serve --webdav` : undefined
     case 'KLOSET_PATH_NOT_FOUND':
       return `See what the snapshot holds: ${at} ls -r ID`
+    case 'KLOSET_STORE_CHANGED':
+    case 'KLOSET_KEYS_CHANGED':
+      return `Find out why before anything else: somebody may have exchanged it. If you know the reason and want the store as it is now: ${at} trust`
     case 'KLOSET_LOG_CHANGED':
       return `Find out why before anything else: somebody may hide snapshots from you. If you know the reason and want the store as it is now: ${at} trust`
     default:
@@ -115,7 +118,7 @@ function peerHint(code: KlosetErrorCode, peer: string, { store }: Situation): st
     case 'KLOSET_WRONG_PASSPHRASE':
       return `Check the passphrase of ${peer} (KLOSET_PEER_PASSPHRASE or the file it came from): it is another one than that of the store after \`at\`.`
     case 'KLOSET_NOT_ENCRYPTED':
-      return `A passphrase was given for ${peer}, but it is plaintext. If that is what you expect, add --peer-no-encryption.`
+      return `Somebody may have put a plaintext store there. If it is what you expect, say so with --peer-no-encryption.`
     case 'KLOSET_SNAPSHOT_NOT_FOUND':
       return `See which there are: ${at} ls`
     default:

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { isKlosetError, type KlosetError } from 'kloset/connector'
+import { isKlosetError, type KlosetError, type KlosetErrorCode } from 'kloset/connector'
 import { exit, Failure } from '../exit.js'
 import { outputOptions, storeOptions } from '../options.js'
 import { askYesNo, canAsk } from '../prompt.js'
@@ -20,9 +20,9 @@ export const trust: Verb = {
     command
       .usage('[options]')
       .description(
-        'Accept a store as it is now, after it was refused because its log went back or split since this machine last saw it: because ' +
-          'somebody put an old copy in its place, a disk was restored, or two of its copies were written to. Find out why first: who can ' +
-          'write to the store can hide snapshots that way.',
+        'Accept a store as it is now, after it was refused because it is another one than this machine last saw there, its keys are others, or its ' +
+          'log went back or split: because somebody put another store or an old copy in its place, a disk was restored, or two of its copies were ' +
+          'written to. Find out why first: who can write to the store can hide snapshots that way, or have you back up into a store of theirs.',
       )
       .option('--yes', 'do not ask')
     outputOptions(storeOptions(command)).addHelpText(
@@ -73,13 +73,16 @@ Exit codes: 0 accepted, or there was nothing to accept, 1 failed or not accepted
   },
 }
 
+/** What this machine refuses because it remembers something else. */
+const changed: readonly KlosetErrorCode[] = ['KLOSET_LOG_CHANGED', 'KLOSET_STORE_CHANGED', 'KLOSET_KEYS_CHANGED']
+
 async function doubtAbout(session: Session, flags: Flags): Promise<KlosetError | undefined> {
   try {
     const store = await openAt(session, flags, { mode: 'read' })
     await store.close()
     return undefined
   } catch (error) {
-    if (isKlosetError(error, 'KLOSET_LOG_CHANGED')) return error
+    if (isKlosetError(error) && changed.includes(error.code)) return error
     // A store without encryption in the place of one with it.
     if (isKlosetError(error, 'KLOSET_NOT_ENCRYPTED') && 'before' in error.context) return error
     throw error

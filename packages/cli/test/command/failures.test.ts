@@ -195,6 +195,8 @@ describe('damage', () => {
 
 describe.skipIf(nobody === undefined)('as another user (needs root)', () => {
   const other = { uid: nobody ?? 0 }
+  // This user has no home to remember it in.
+  const plain = '--no-encryption'
 
   test('files that cannot be read are listed with the reason', () => {
     const store = join(folder, 'partial')
@@ -205,17 +207,17 @@ describe.skipIf(nobody === undefined)('as another user (needs root)', () => {
     mkdirSync(store)
     chownSync(store, other.uid, other.uid)
     expect(kloset(['at', store, 'create', '--no-encryption'], other)).toMatchObject({ code: 0 })
-    const done = kloset(['at', store, 'backup', guarded], other)
+    const done = kloset(['at', store, 'backup', plain, guarded], other)
     expect(done.code).toBe(3)
     expect(done.stdout).toMatch(/^Snapshot [0-9a-f]{8} of /)
     expect(done.stderr).toContain('25 entries could not be read:\n')
     expect(done.stderr).toContain(`  ${guarded}/secret10: permission denied\n`)
     expect(done.stderr).toContain('  and 5 more')
-    const events = kloset(['at', store, 'backup', '--json', guarded], other)
+    const events = kloset(['at', store, 'backup', plain, '--json', guarded], other)
     expect(events.code).toBe(3)
     expect(events.json.filter((line) => line.type === 'failed')).toHaveLength(25)
     expect(events.json.at(-1)).toMatchObject({ type: 'summary', failed: 25 })
-    expect(kloset(['at', store, 'ls', 'latest'], other).stdout).toMatch(/secret10 {2}\(not in the snapshot: /)
+    expect(kloset(['at', store, 'ls', plain, 'latest'], other).stdout).toMatch(/secret10 {2}\(not in the snapshot: /)
   })
 
   test('a locked-down folder says so', () => {
@@ -233,9 +235,9 @@ describe.skipIf(nobody === undefined)('as another user (needs root)', () => {
     const store = plainStore('readable')
     kloset(['at', store, 'backup', source])
     spawnSync('chmod', ['-R', 'a+rX', store])
-    expect(kloset(['at', store, 'ls'], other)).toMatchObject({ code: 0 })
-    expect(kloset(['at', store, 'check', '--read-data'], other)).toMatchObject({ code: 0 })
-    const failed = kloset(['at', store, 'backup', source], other)
+    expect(kloset(['at', store, 'ls', plain], other)).toMatchObject({ code: 0 })
+    expect(kloset(['at', store, 'check', plain, '--read-data'], other)).toMatchObject({ code: 0 })
+    const failed = kloset(['at', store, 'backup', plain, source], other)
     expect(failed).toMatchObject({ code: 1, stdout: '' })
     expect(failed.stderr).toContain('permission denied')
   })

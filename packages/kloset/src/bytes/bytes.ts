@@ -41,6 +41,13 @@ export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
   return joined
 }
 
+/** The 4 bytes of an unsigned number, little-endian. */
+export function u32(value: number): Bytes {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, value, true)
+  return bytes
+}
+
 /** Whether `a` and `b` hold the same bytes. Not constant-time: never for secrets. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false

@@ -1,5 +1,5 @@
 export type { Bytes } from './bytes.js'
-export { compareBytes, concatBytes, equalBytes, fromHex, text, toHex, utf8 } from './bytes.js'
+export { compareBytes, concatBytes, equalBytes, fromHex, text, toHex, u32, utf8 } from './bytes.js'
 export { free } from './free.js'
 export { ByteReader, MalformedError, textOf } from './reader.js'
 export { ByteWriter } from './writer.js'

@@ -1,5 +1,5 @@
 import { blake2b } from '@noble/hashes/blake2.js'
-import { type Bytes, concatBytes } from '../bytes/index.js'
+import { type Bytes, concatBytes, u32 } from '../bytes/index.js'
 import { type Argon2Blocks, argon2Blocks, argon2Memory } from '../kernels/argon2.js'
 import type { Argon2Input } from '../runtime/index.js'
 import { newCounters, Segments } from './segments.js'
@@ -83,10 +83,4 @@ function longHash(input: Uint8Array, length: number): Bytes {
   }
   out.set(hash, at)
   return out
-}
-
-function u32(value: number): Bytes {
-  const bytes = new Uint8Array(4)
-  new DataView(bytes.buffer).setUint32(0, value, true)
-  return bytes
 }

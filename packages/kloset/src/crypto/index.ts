@@ -2,12 +2,14 @@ export {
   type EpochKeys,
   type EpochPlace,
   epochObject,
+  type OpenedEpoch,
   openEpoch,
   openPrevious,
   previousObject,
   sealEpoch,
   sealPrevious,
   verifyEpoch,
+  verifyLink,
 } from './epochs.js'
 export { headerLength, newHeader, type ObjectKind, readHeader, type SealedHeader } from './header.js'
 export { hkdf, subkey } from './kdf.js'
@@ -15,6 +17,7 @@ export {
   createKeyMaterial,
   createKeyring,
   type Encryption,
+  type KeyFingerprints,
   type KeyMaterial,
   type Keyring,
   plaintextMaterial,
@@ -30,9 +33,10 @@ export {
   type KeySlot,
   type NewSlot,
   type NewSlotOptions,
+  type OpenedSlot,
   openSlot,
   readSlot,
   type Secret,
   verifySlot,
 } from './slots.js'
-export { type LockedStore, type Unlocked, unlock } from './unlock.js'
+export { type LockedStore, mostSlots, type Unlocked, type UnlockOptions, unlock } from './unlock.js'

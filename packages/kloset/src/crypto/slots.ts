@@ -1,9 +1,21 @@
-import { type Bytes, concatBytes, equalBytes, fromHex, MalformedError, text, toHex, utf8 } from '../bytes/index.js'
+import {
+  ByteReader,
+  type Bytes,
+  concatBytes,
+  equalBytes,
+  fromHex,
+  MalformedError,
+  text,
+  toHex,
+  u32,
+  utf8,
+} from '../bytes/index.js'
 import { KlosetError } from '../errors.js'
 import { keyedBlake3 } from '../hash/index.js'
 import { runtime } from '../runtime/index.js'
 import { base64, bytesOfBase64 } from './base64.js'
-import { hkdf } from './kdf.js'
+import { hkdf, subkey } from './kdf.js'
+import type { KeyMaterial } from './keyring.js'
 import { type Argon2Costs, defaultCosts, passphraseKey, refusedCosts } from './passphrase.js'
 import { decodeSlotHead, encodeSlotHead, type SlotHead } from './slot-head.js'
 import { loadWrapping } from './wrapping.js'
@@ -16,8 +28,20 @@ export interface KeySlot {
   readonly head: SlotHead
   /** The exact first line, without its line feed: associated data of the private key. */
   readonly line: Bytes
-  /** Commitment (32), nonce (12) and the sealed private key (48). */
+  /** Commitment (32), nonce (12), and sealed: private key (32), tag of the auth key (32), `since` (4), tag of that epoch's master key (32). */
   readonly wrapped: Bytes
+}
+
+/** What only the owner of a slot can read in it, and only who knew the store's auth key can have put there. */
+export interface OpenedSlot {
+  readonly privateKey: Bytes
+  readonly publicKey: Bytes
+  /** What {@link authTag} gives of the store's auth key. */
+  readonly tag: Bytes
+  /** The newest epoch when the slot was written: keys of an earlier one are not the store's newest. */
+  readonly since: number
+  /** What {@link masterTag} gives of the master key of that epoch. */
+  readonly sinceTag: Bytes
 }
 
 /** What {@link createSlot} makes. */
@@ -31,9 +55,8 @@ export interface NewSlot {
 
 /** What {@link createSlot} takes. */
 export interface NewSlotOptions {
-  readonly storeId: Uint8Array
-  /** `slotsKey` of the store's keyring. */
-  readonly slotsKey: Uint8Array
+  /** The keys of the store: the slot commits to its auth key and to its newest epoch. */
+  readonly material: KeyMaterial
   readonly secret: Secret
   readonly label: string
   /** Milliseconds since 1970. */
@@ -45,7 +68,8 @@ export interface NewSlotOptions {
 
 /** A new slot with a key pair of its own. @throws RangeError for an empty passphrase, a key not of 32 bytes, or refused costs */
 export async function createSlot(options: NewSlotOptions): Promise<NewSlot> {
-  const { storeId, slotsKey, secret, label, created, costs = defaultCosts, random = runtime.randomBytes } = options
+  const { material, secret, label, created, costs = defaultCosts, random = runtime.randomBytes } = options
+  const { storeId, auth, epochs } = material
   if ('passphrase' in secret && secret.passphrase === '') throw new RangeError('a passphrase must not be empty')
   if ('key' in secret && secret.key.length !== 32) throw new RangeError('a raw key has 32 bytes')
   const wrapping = await loadWrapping()
@@ -63,10 +87,12 @@ export async function createSlot(options: NewSlotOptions): Promise<NewSlot> {
   const line = encodeSlotHead(head)
   const unlocking = await unlockingKey(head, secret, passphraseKey)
   const nonce = random(12)
-  const sealed = wrapping.seal(hkdf(unlocking, id, wrapInfo), nonce, line, privateKey)
+  const since = epochs.length - 1
+  const own = concatBytes(privateKey, authTag(auth, storeId), u32(since), masterTag(epochs[since]!, storeId))
+  const sealed = wrapping.seal(hkdf(unlocking, id, wrapInfo), nonce, line, own)
   const commitment = hkdf(unlocking, id, commitInfo)
   const signed = concatBytes(line, lineFeed, utf8(base64(concatBytes(commitment, nonce, sealed))), lineFeed)
-  const bytes = concatBytes(signed, utf8(toHex(keyedBlake3(slotsKey, signed))), lineFeed)
+  const bytes = concatBytes(signed, utf8(toHex(keyedBlake3(subkey(auth, storeId, 'slots'), signed))), lineFeed)
   if (bytes.length > mostBytes) throw new RangeError('the label of a key slot is too long')
   return { id: head.slot, bytes, publicKey }
 }
@@ -95,14 +121,14 @@ export function fitsSlot(slot: KeySlot, secret: Secret): boolean {
 }
 
 /**
- * The slot's private key. `derive` may compute Argon2id elsewhere, in a worker.
+ * What is sealed in the slot. `derive` may compute Argon2id elsewhere, in a worker.
  * @throws KLOSET_WRONG_PASSPHRASE where `secret` does not open it; KLOSET_KEY_CORRUPT where it does but the slot was changed
  */
 export async function openSlot(
   slot: KeySlot,
   secret: Secret,
   derive: typeof passphraseKey = passphraseKey,
-): Promise<Bytes> {
+): Promise<OpenedSlot> {
   const { head, line, wrapped } = slot
   if (!fitsSlot(slot, secret) || ('passphrase' in secret && secret.passphrase === '')) throw wrongSecret(secret)
   const id = fromHex(head.slot)
@@ -111,15 +137,23 @@ export async function openSlot(
   // GCM-SIV does not commit to its key: without this, one slot could be made to open with several passphrases.
   if (!runtime.timingSafeEqual(hkdf(unlocking, id, commitInfo), wrapped.subarray(0, 32))) throw wrongSecret(secret)
   return orCorrupt(head.slot, () => {
-    const privateKey = wrapping.open(
-      hkdf(unlocking, id, wrapInfo),
-      wrapped.subarray(32, 44),
-      line,
-      wrapped.subarray(44),
-    )
-    if (!equalBytes(wrapping.publicKeyOf(privateKey), head.publicKey)) throw new MalformedError('its keys are no pair')
-    return privateKey
+    const own = wrapping.open(hkdf(unlocking, id, wrapInfo), wrapped.subarray(32, 44), line, wrapped.subarray(44))
+    const privateKey = own.slice(0, 32)
+    const { publicKey } = head
+    if (!equalBytes(wrapping.publicKeyOf(privateKey), publicKey)) throw new MalformedError('its keys are no pair')
+    const since = new ByteReader(own.subarray(64, 68)).u32()
+    return { privateKey, publicKey, tag: own.slice(32, 64), since, sinceTag: own.slice(68) }
   })
+}
+
+/** What a slot says of the store's auth key: enough to recognise it, and nothing of it. */
+export function authTag(auth: Uint8Array, storeId: Uint8Array): Bytes {
+  return subkey(auth, storeId, 'slot/auth')
+}
+
+/** The same of the master key of the epoch that was the newest when the slot was written. */
+export function masterTag(master: Uint8Array, storeId: Uint8Array): Bytes {
+  return subkey(master, storeId, 'slot/master')
 }
 
 /**
@@ -135,7 +169,7 @@ export function verifySlot(id: string, bytes: Uint8Array, slotsKey: Uint8Array):
 }
 
 const mostBytes = 16 * 1024
-const wrappedLength = 32 + 12 + 32 + 16
+const wrappedLength = 32 + 12 + (32 + 32 + 4 + 32) + 16
 const lineFeed = utf8('\n')
 const wrapInfo = 'kloset/v1/slot/wrap'
 const commitInfo = 'kloset/v1/slot/commit'

@@ -85,6 +85,8 @@ export interface LocalFiles {
   read(path: string): Bytes | undefined
   /** Writes a file, all or nothing: whoever looks sees the old one or the new one. A part is written before the next is asked for. Only its owner can read it, and the folders made for it. */
   write(path: string, parts: Iterable<Uint8Array>): void
+  /** As `write`, and what was written is there after a power cut, under its name, once this returns. */
+  writeDurably(path: string, parts: Iterable<Uint8Array>): void
   /** Absent is fine. */
   remove(path: string): void
   /** All files below a folder, half-written ones included; none where there is no such folder. */

@@ -1,6 +1,6 @@
 import { type Bytes, equalBytes } from '../bytes/index.js'
 import type { Call, Storage } from '../connector/index.js'
-import { isKlosetError, KlosetError } from '../errors.js'
+import { isKlosetError, KlosetError, type KlosetErrorCode } from '../errors.js'
 
 /** Where the second copy of an object is that is stored twice. */
 export function copyOf(name: string): string {
@@ -47,13 +47,16 @@ export async function readTwice<T>(
     try {
       return { value: await use(bytes), bad }
     } catch (error) {
-      if (!isKlosetError(error) || !(error.code.endsWith('_CORRUPT') || error.code === 'KLOSET_VERSION')) throw error
+      if (!isKlosetError(error) || !(error.code.endsWith('_CORRUPT') || otherVersion.includes(error.code))) throw error
       bad.push({ object, error })
     }
   }
   if (bad.every(({ error }) => isKlosetError(error, 'KLOSET_NOT_FOUND'))) return undefined
   throw bad.find(({ error }) => !isKlosetError(error, 'KLOSET_NOT_FOUND'))!.error
 }
+
+/** What may be a sign of damage, and is refused where the copy says the same. */
+const otherVersion: readonly KlosetErrorCode[] = ['KLOSET_VERSION', 'KLOSET_STORE_CHANGED']
 
 /** An object's bytes; undefined where there is none. */
 export async function readIfThere(storage: Storage, name: string, how: Call): Promise<Uint8Array | undefined> {

@@ -31,13 +31,13 @@ export async function* checkFoundation(store: OpenedStore, call: Call): AsyncGen
 }
 
 async function* checkEpoch(store: OpenedStore, storeId: Uint8Array, name: string, call: Call): AsyncGenerator<Finding> {
-  const { epochs, secret } = store.keyring.material
+  const { epochs, auth } = store.keyring.material
   const [, digits, owner] = /^epochs\/(\d{10})\/([0-9a-f]{32}|previous)$/.exec(name) ?? []
   if (owner === undefined) return
   const epoch = Number(digits)
   yield* checkBoth(store, name, 'epoch-corrupt', call, async (bytes) => {
     if (owner === 'previous') await openPrevious(storeId, epoch, epochs[epoch] ?? new Uint8Array(32), bytes)
-    else verifyEpoch({ storeId, epoch, slot: owner }, bytes, secret)
+    else verifyEpoch({ storeId, epoch, slot: owner }, bytes, auth)
   })
 }
 

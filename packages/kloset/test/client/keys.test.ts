@@ -63,13 +63,12 @@ describe('keys that are kept', () => {
   it('give way to newer ones when the log has an entry that needs them', async () => {
     const { place, mine } = await storeWith(rawKey)
     const { material } = await keyringOf(place)
-    const { storeId, secret, epochs } = material
+    const { storeId, secret, auth, epochs } = material
     const masters = [...epochs, counted(32, 99)]
     const rotated = createKeyring({ ...material, epochs: masters })
     // As whoever replaces the keys does: the new one sealed to each slot, the one before sealed with it.
     const slot = await createSlot({
-      storeId,
-      slotsKey: rotated.slotsKey,
+      material: rotated.material,
       secret: rawKey as { key: Uint8Array },
       label: '',
       created: Date.now(),
@@ -79,7 +78,12 @@ describe('keys that are kept', () => {
     for (const [epoch, master] of masters.entries())
       place.set(
         epochObject(epoch, slot.id),
-        await sealEpoch({ storeId, epoch, slot: slot.id }, slot.publicKey, { master, secret }),
+        await sealEpoch({ storeId, epoch, slot: slot.id }, slot.publicKey, {
+          master,
+          secret,
+          auth,
+          previous: masters[epoch - 1],
+        }),
       )
     place.set(previousObject(1), await sealPrevious(storeId, 1, masters[1]!, masters[0]!))
     for (const name of [...place.keys()]) if (name.startsWith('keys/') && !name.includes(slot.id)) place.delete(name)

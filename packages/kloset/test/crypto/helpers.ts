@@ -12,7 +12,7 @@ export function fixedKeyring(encryption: Encryption = 'aes-256-gcm'): Keyring {
   const storeId = counted(16, 0x10)
   if (encryption === 'none') return createKeyring(plaintextMaterial(storeId))
   const epochs = [counted(32, 0x60), counted(32, 0x80), counted(32, 0xa0)]
-  return createKeyring({ encryption, storeId, secret: counted(32, 0x30), epochs })
+  return createKeyring({ encryption, storeId, secret: counted(32, 0x30), auth: counted(32, 0xc0), epochs })
 }
 
 /** A source of "random" bytes that gives the same ones each time. */

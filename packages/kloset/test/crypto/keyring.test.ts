@@ -22,15 +22,15 @@ it('HKDF agrees with RFC 5869, test cases 1 and 3, and with OpenSSL', () => {
 
 it('derives the keys of a store as the format says', () => {
   const keyring = fixedKeyring()
-  const { storeId, secret, epochs } = keyring.material
+  const { storeId, secret, auth, epochs } = keyring.material
   const native = (ikm: Uint8Array, label: string, length = 32): string =>
     toHex(new Uint8Array(hkdfSync('sha256', ikm, storeId, utf8(`kloset/v1/${label}`), length)))
   expect(toHex(keyring.chunkKey)).toBe(native(secret, 'chunks'))
   expect(toHex(keyring.nodeKey)).toBe(native(secret, 'nodes'))
   expect(toHex(keyring.splitKey)).toBe(native(secret, 'split'))
-  expect(toHex(keyring.configKey)).toBe(native(secret, 'config'))
-  expect(toHex(keyring.slotsKey)).toBe(native(secret, 'slots'))
-  expect(toHex(keyring.localKey)).toBe(native(secret, 'local'))
+  expect(toHex(keyring.configKey)).toBe(native(auth, 'config'))
+  expect(toHex(keyring.slotsKey)).toBe(native(auth, 'slots'))
+  expect(toHex(keyring.localKey)).toBe(native(auth, 'local'))
   expect(toHex(keyring.gear)).toBe(native(secret, 'gear', 2_048))
   for (const label of ['packs', 'index', 'log', 'read', 'checkpoints'] as const) {
     for (const [epoch, master] of epochs.entries()) {
@@ -38,8 +38,13 @@ it('derives the keys of a store as the format says', () => {
     }
   }
   expect(keyring.epoch).toBe(2)
+  expect(keyring.fingerprints(1)).toEqual({
+    auth: native(auth, 'fingerprint', 16),
+    master: native(epochs[1]!, 'fingerprint', 16),
+  })
   expect(keyring.chunkKey).toBe(keyring.chunkKey)
   expect(codeOf(() => keyring.masterKey(3, 'packs'))).toBe('KLOSET_OBJECT_CORRUPT')
+  expect(codeOf(() => keyring.fingerprints(3))).toBe('KLOSET_OBJECT_CORRUPT')
 })
 
 it('pins the keys', () => {
@@ -59,10 +64,11 @@ it('gives plaintext stores keys that follow from the store id, others random one
     toHex(new Uint8Array(hkdfSync('sha256', storeId, new Uint8Array(0), utf8('kloset/v1/plaintext'), 32))),
   )
   expect(plain.epochs).toEqual([plain.secret])
+  expect(plain.auth).toEqual(plain.secret)
   const one = createKeyMaterial('aes-256-gcm', storeId)
   const other = createKeyMaterial('aes-256-gcm', storeId)
-  const keys = [one.secret, ...one.epochs, other.secret, ...other.epochs].map(toHex)
-  expect(new Set(keys).size).toBe(4)
+  const keys = [one, other].flatMap(({ secret, auth, epochs }) => [secret, auth, ...epochs]).map(toHex)
+  expect(new Set(keys).size).toBe(6)
   expect(keys.every((key) => key.length === 64)).toBe(true)
 })
 
@@ -70,6 +76,7 @@ it('refuses key material of wrong sizes', () => {
   const { material } = fixedKeyring()
   expect(() => createKeyring({ ...material, epochs: [] })).toThrow(RangeError)
   expect(() => createKeyring({ ...material, secret: counted(31) })).toThrow(RangeError)
+  expect(() => createKeyring({ ...material, auth: counted(31) })).toThrow(RangeError)
   expect(() => createKeyring({ ...material, epochs: [counted(33)] })).toThrow(RangeError)
   expect(() => createKeyring({ ...material, storeId: counted(32) })).toThrow(RangeError)
 })

@@ -17,14 +17,15 @@ import { keyedBlake3 } from '../../src/hash/index.js'
 import { cheap, codeOf, codeOfAsync, counted, fixedKeyring, fixedRandom, mutations } from './helpers.js'
 
 const { material, slotsKey } = fixedKeyring()
-const { storeId } = material
+const { storeId, auth, epochs } = material
+const native = (ikm: Uint8Array, salt: Uint8Array, label: string): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', ikm, salt, `kloset/v1/${label}`, 32))
 const rawKey = counted(32, 0x77)
 
 function slotOf(secret: Secret, options: Partial<NewSlotOptions> = {}): ReturnType<typeof createSlot> {
   const created = Date.UTC(2026, 0, 31, 12)
   return createSlot({
-    storeId,
-    slotsKey,
+    material,
     secret,
     label: 'laptop',
     created,
@@ -80,7 +81,9 @@ describe.each([
     expect(toHex(slot.head.publicKey)).toBe(toHex(publicKey))
     expect(slot.head).toMatchObject({ label: 'laptop', created: '2026-01-31T12:00:00.000Z', store: toHex(storeId) })
     // The id takes the first 16 bytes of fixed randomness, the private key the next 32.
-    expect(toHex(await openSlot(slot, secret))).toBe(toHex(counted(32, 17)))
+    const tag = native(auth, storeId, 'slot/auth')
+    const sinceTag = native(epochs[2]!, storeId, 'slot/master')
+    expect(await openSlot(slot, secret)).toEqual({ privateKey: counted(32, 17), publicKey, tag, since: 2, sinceTag })
     expect(codeOf(() => verifySlot(id, bytes, slotsKey))).toBeUndefined()
   })
 
@@ -112,7 +115,7 @@ describe.each([
     for (const changed of mutations(bytes)) {
       expect(codeOf(() => verifySlot(id, changed, slotsKey))).toBe('KLOSET_KEY_CORRUPT')
       const outcome = await codeOfAsync(async () => {
-        return toHex(await openSlot(readSlot(changed, { id, storeId }), secret, derive))
+        return toHex((await openSlot(readSlot(changed, { id, storeId }), secret, derive)).privateKey)
       })
       expect(['KLOSET_KEY_CORRUPT', 'KLOSET_WRONG_PASSPHRASE', 'KLOSET_VERSION', privateKey]).toContain(outcome)
       const inThirdLine = changed.lastIndexOf(0x0a, -2) + 1
@@ -129,14 +132,14 @@ it('pins a passphrase slot and a raw slot', async () => {
   const lines = async (secret: Secret): Promise<string[]> => text((await slotOf(secret)).bytes).split('\n')
   expect(await lines({ passphrase: 'correct horse' })).toEqual([
     '{"version":1,"store":"101112131415161718191a1b1c1d1e1f","slot":"0102030405060708090a0b0c0d0e0f10","kind":"passphrase","label":"laptop","created":"2026-01-31T12:00:00.000Z","kdf":{"name":"argon2id","salt":"3132333435363738393a3b3c3d3e3f40","memoryKiB":8192,"passes":1,"lanes":1},"publicKey":"4d27bcee3135c4944b28d27dd809b07be10c35160d20131caa7e85575498d07c"}',
-    'PDty8HmgReZOw/2AOTzvp6KKcH9cebDl+w4CqsbR861BQkNERUZHSElKS0xK7mxVgufkDvSsGsrlZ36BAb9GcaQ+1Vkhhh7LjrX+cRtuEkS+F2zy6kDMFwjREVY=',
-    'ccd31a4ef0d7e3b90cc1350e7d6a2792e8b073529f49439bf704fa28fdb46e92',
+    'PDty8HmgReZOw/2AOTzvp6KKcH9cebDl+w4CqsbR861BQkNERUZHSElKS0xSbbRhIz7pKvRQp+ceHQylou1QfOp2BrEP/0dxM5xBAhSywhCFaVXlsQF1Fo2PMwuPVnHr9aQHsMSE649A5uCb6Q5IcHEZGJ3WnzfFXITEm4pdbu9ts3w5Sfav7XiZlzN9BNasB3AcTMYhHh5i42f3RaQJTA==',
+    'bdcde5ed4fecd48dbe496423c899acfe8e212b21f5ed0d80550820c18eef28e6',
     '',
   ])
   expect(await lines({ key: rawKey })).toEqual([
     '{"version":1,"store":"101112131415161718191a1b1c1d1e1f","slot":"0102030405060708090a0b0c0d0e0f10","kind":"raw","label":"laptop","created":"2026-01-31T12:00:00.000Z","kdf":{"name":"none"},"publicKey":"4d27bcee3135c4944b28d27dd809b07be10c35160d20131caa7e85575498d07c"}',
-    'qUI58Y+08Qz/eTDmZYA3zTkmiq7ml1+414eLZPiWiiUxMjM0NTY3ODk6OzzwLblgSD6jH56mI7dryPwXbRdtujeF4geP2RGoT268quJQ9OYZukb7V2oyoZmIUPs=',
-    'e2807a37c96659524f7ddea8612b4fb2b77be5886f551b160525d3e6d4d8f09d',
+    'qUI58Y+08Qz/eTDmZYA3zTkmiq7ml1+414eLZPiWiiUxMjM0NTY3ODk6Ozwl6EQ7ktK1QKOXz8R084SOcD/Cnuszfg3M5TeYQ/gIk5u/wQYtt4NIXsy+2pJgyHdj7SvqetBWu7mmOZBS19/4sFlalungIolK6aKGxqpaGtpMHSVsmTilP8h17zZwHDe/F9qNpyKWUc2/6iM1D5hXsNGt1Q==',
+    'b58da46368db03a38dc984ef863b657b832a02e27e9c0011c38e5dd3b0ed71a0',
     '',
   ])
 })
@@ -151,7 +154,10 @@ it('is made as the format says', async () => {
   const opened = gcmsiv(derived('kloset/v1/slot/wrap'), wrapped.subarray(32, 44), utf8(first!)).decrypt(
     wrapped.subarray(44),
   )
-  expect(toHex(opened)).toBe(toHex(counted(32, 17)))
+  const tag = native(auth, storeId, 'slot/auth')
+  expect(toHex(opened)).toBe(
+    toHex(concatBytes(counted(32, 17), tag, fromHex('02000000'), native(epochs[2]!, storeId, 'slot/master'))),
+  )
   expect(third).toBe(toHex(keyedBlake3(slotsKey, utf8(`${first}\n${second}\n`))))
 })
 
@@ -207,7 +213,7 @@ it('takes no secret that protects nothing, and no label that does not fit', asyn
 
 it('has an id and keys of its own each time', async () => {
   const made = await Promise.all(
-    [1, 2].map(() => createSlot({ storeId, slotsKey, secret: { key: rawKey }, label: '', created: 0 })),
+    [1, 2].map(() => createSlot({ material, secret: { key: rawKey }, label: '', created: 0 })),
   )
   expect(made[0]!.id).not.toBe(made[1]!.id)
   expect(fromHex(made[0]!.id).length).toBe(16)

@@ -5,6 +5,7 @@ import {
   createSlot,
   epochObject,
   type LockedStore,
+  type OpenedSlot,
   openEpoch,
   openPrevious,
   passphraseKey,
@@ -13,33 +14,45 @@ import {
   type Secret,
   sealEpoch,
   sealPrevious,
-  subkey,
   unlock,
   verifyEpoch,
+  verifyLink,
 } from '../../src/crypto/index.js'
+import { authTag } from '../../src/crypto/slots.js'
 import { keyedBlake3 } from '../../src/hash/index.js'
 import { cheap, codeOf, codeOfAsync, counted, fixedKeyring, fixedRandom, mutations } from './helpers.js'
 
 const { material, slotsKey } = fixedKeyring()
-const { storeId, secret, epochs } = material
+const { storeId, secret, auth, epochs } = material
 const slot = toHex(counted(16, 3))
 const privateKey = counted(32, 0x41)
 
-async function keyPair(): Promise<{ privateKey: Bytes; publicKey: Bytes }> {
+async function keyPair(): Promise<OpenedSlot> {
   const { x25519 } = await import('@noble/curves/ed25519.js')
-  return { privateKey, publicKey: x25519.getPublicKey(privateKey) }
+  return {
+    privateKey,
+    publicKey: new Uint8Array(x25519.getPublicKey(privateKey)),
+    tag: authTag(auth, storeId),
+    since: 0,
+    sinceTag: counted(32),
+  }
 }
 
 describe('epochs', () => {
   const place = { storeId, epoch: 1, slot }
-  const keys = { master: epochs[1]!, secret }
+  const keys = { master: epochs[1]!, secret, auth, previous: epochs[0]! }
 
   it('open with the private key of their slot', async () => {
     const pair = await keyPair()
     const bytes = await sealEpoch(place, pair.publicKey, keys)
-    expect(bytes.length).toBe(144)
-    expect(await openEpoch(place, pair, bytes)).toEqual(keys)
-    expect(codeOf(() => verifyEpoch(place, bytes, secret))).toBeUndefined()
+    expect(bytes.length).toBe(208)
+    const opened = await openEpoch(place, pair, bytes)
+    expect(opened).toMatchObject({ master: epochs[1]!, secret, auth })
+    expect(codeOf(() => verifyLink(place, opened, epochs[0]!))).toBeUndefined()
+    for (const other of [epochs[1], epochs[2], undefined])
+      expect(codeOf(() => verifyLink(place, opened, other))).toBe('KLOSET_KEY_FORGED')
+    expect(codeOf(() => verifyLink({ ...place, epoch: 2 }, opened, epochs[0]!))).toBe('KLOSET_KEY_FORGED')
+    expect(codeOf(() => verifyEpoch(place, bytes, auth))).toBeUndefined()
     expect(toHex(await sealEpoch(place, pair.publicKey, keys))).not.toBe(toHex(bytes))
   })
 
@@ -48,7 +61,7 @@ describe('epochs', () => {
     const bytes = await sealEpoch(place, pair.publicKey, keys, fixedRandom())
     for (const changed of mutations(bytes, 3)) {
       expect(await codeOfAsync(() => openEpoch(place, pair, changed))).toBe('KLOSET_KEY_CORRUPT')
-      expect(codeOf(() => verifyEpoch(place, changed, secret))).toBe('KLOSET_KEY_CORRUPT')
+      expect(codeOf(() => verifyEpoch(place, changed, auth))).toBe('KLOSET_KEY_CORRUPT')
     }
     for (const other of [
       { ...place, epoch: 2 },
@@ -56,11 +69,11 @@ describe('epochs', () => {
       { ...place, storeId: counted(16, 99) },
     ]) {
       expect(await codeOfAsync(() => openEpoch(other, pair, bytes))).toBe('KLOSET_KEY_CORRUPT')
-      expect(codeOf(() => verifyEpoch(other, bytes, secret))).toBe('KLOSET_KEY_CORRUPT')
+      expect(codeOf(() => verifyEpoch(other, bytes, auth))).toBe('KLOSET_KEY_CORRUPT')
     }
     const thief = { ...pair, privateKey: counted(32, 9) }
     expect(await codeOfAsync(() => openEpoch(place, thief, bytes))).toBe('KLOSET_KEY_CORRUPT')
-    for (const odd of [new Uint8Array(0), bytes.subarray(1), concatBytes(bytes, counted(1)), new Uint8Array(144)]) {
+    for (const odd of [new Uint8Array(0), bytes.subarray(1), concatBytes(bytes, counted(1)), new Uint8Array(208)]) {
       expect(await codeOfAsync(() => openEpoch(place, pair, odd))).toBe('KLOSET_KEY_CORRUPT')
     }
   })
@@ -88,11 +101,13 @@ describe('epochs', () => {
     const shared = x25519.getSharedSecret(privateKey, ephemeral)
     const key = hkdf(shared, concatBytes(ephemeral, pair.publicKey), 'kloset/v1/epoch')
     const data = concatBytes(storeId, fromHex('01000000'), fromHex(slot))
-    expect(toHex(gcmsiv(key, new Uint8Array(12), data).decrypt(bytes.subarray(32, 112)))).toBe(
-      toHex(concatBytes(epochs[1]!, secret)),
+    const linkKey = hkdf(epochs[0]!, storeId, 'kloset/v1/next')
+    const link = keyedBlake3(linkKey, concatBytes(fromHex('01000000'), epochs[1]!, auth))
+    expect(toHex(gcmsiv(key, new Uint8Array(12), data).decrypt(bytes.subarray(32, 176)))).toBe(
+      toHex(concatBytes(epochs[1]!, secret, auth, link)),
     )
-    const signed = concatBytes(fromHex('01000000'), fromHex(slot), bytes.subarray(0, 112))
-    expect(toHex(bytes.subarray(112))).toBe(toHex(keyedBlake3(slotsKey, signed)))
+    const signed = concatBytes(fromHex('01000000'), fromHex(slot), bytes.subarray(0, 176))
+    expect(toHex(bytes.subarray(176))).toBe(toHex(keyedBlake3(slotsKey, signed)))
 
     const previous = await sealPrevious(storeId, 1, epochs[1]!, epochs[0]!)
     const previousKey = hkdf(epochs[1]!, storeId, 'kloset/v1/previous')
@@ -105,7 +120,7 @@ describe('epochs', () => {
     expect(epochObject(7, slot)).toBe(`epochs/0000000007/${slot}`)
     expect(previousObject(7)).toBe('epochs/0000000007/previous')
     expect(toHex(await sealEpoch(place, pair.publicKey, keys, fixedRandom()))).toBe(
-      '07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7cd3573296059461ea3b74444f335ca490c4bfce8b16c3828cb0b181918358e563213b4af7569a862878da486fdb5d7277f8d32d4a949388060684994337be379cd201536fb0a2b11437e9418ded76051fdc89bed607ae60c2d0264c651d60b5d3b9e337a7d51cc589f8f6915e78486a31',
+      '07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c5f2a331227aa0034ecd484e030875ef80ddfdda2af747a13e547d0fe1c96d195a31ccf0554ac76799847e0375d54e11e59c0d7cf8ed67b8959bab9740cbee7a0624b8a72ab4dce8a2c7174890e62bc8891a27675ebc10c4dfab9934bb9d6bb6d981166fe45ebe701d71a977bce6b2abaaf5181e8f370a3556dd4b0904c6d4a4856ec3a370e0ef3854b1d8d2f1d26952f31aabc238ab7c5083a43139ad4aa0d25afcb97179da60d73c27b9f4dd08a02d1',
     )
     expect(toHex(await sealPrevious(storeId, 1, epochs[1]!, epochs[0]!, fixedRandom()))).toBe(
       '0102030405060708090a0b0cbb40f9cf25325a9691066ba6d3af34f25e22c388034cec4695a2c916bcc1bd97f39f61fde61ca17def212dfac8f471bb',
@@ -124,15 +139,14 @@ describe('unlock', () => {
     const label = ''
     const made = [
       await createSlot({
-        storeId,
-        slotsKey,
+        material: { ...material, epochs: epochs.slice(0, 1) },
         secret: passphrase,
         label,
         created: 0,
         costs: cheap,
         random: fixedRandom(0),
       }),
-      await createSlot({ storeId, slotsKey, secret: raw, label, created: 0, random: fixedRandom(0x80) }),
+      await createSlot({ material, secret: raw, label, created: 0, random: fixedRandom(0x80) }),
     ]
     anna = made[0]!.id
     server = made[1]!.id
@@ -143,7 +157,12 @@ describe('unlock', () => {
         if (id === server && epoch < 2) continue
         objects.set(
           epochObject(epoch, id),
-          await sealEpoch({ storeId, epoch, slot: id }, publicKey, { master, secret }),
+          await sealEpoch({ storeId, epoch, slot: id }, publicKey, {
+            master,
+            secret,
+            auth,
+            previous: epochs[epoch - 1],
+          }),
         )
       }
     }
@@ -193,7 +212,9 @@ describe('unlock', () => {
       derivations++
       return passphraseKey(...how)
     }
-    expect(await codeOfAsync(() => unlock(locked(), { passphrase: 'wrong' }, derive))).toBe('KLOSET_WRONG_PASSPHRASE')
+    expect(await codeOfAsync(() => unlock(locked(), { passphrase: 'wrong' }, { derive }))).toBe(
+      'KLOSET_WRONG_PASSPHRASE',
+    )
     expect(derivations).toBe(1)
     expect(await codeOfAsync(() => unlock(locked(), { key: counted(32) }))).toBe('KLOSET_WRONG_PASSPHRASE')
   })
@@ -223,8 +244,14 @@ describe('unlock', () => {
   })
 
   it('uses another slot where one is damaged with its copy', async () => {
-    const second = await createSlot({ storeId, slotsKey, secret: passphrase, label: '', created: 0, costs: cheap })
-    const keys = { master: epochs[2]!, secret }
+    const second = await createSlot({
+      material,
+      secret: passphrase,
+      label: '',
+      created: 0,
+      costs: cheap,
+    })
+    const keys = { master: epochs[2]!, secret, auth, previous: epochs[1]! }
     const place = { storeId, epoch: 2, slot: second.id }
     const both = {
       [`keys/${second.id}`]: second.bytes,
@@ -266,8 +293,7 @@ describe('unlock', () => {
 
   it('takes nothing from a slot of another store', async () => {
     const foreign = counted(16, 0xc0)
-    const key = subkey(secret, foreign, 'slots')
-    const other = await createSlot({ storeId: foreign, slotsKey: key, secret: raw, label: '', created: 0 })
+    const other = await createSlot({ material: { ...material, storeId: foreign }, secret: raw, label: '', created: 0 })
     expect(readSlot(other.bytes, { id: other.id, storeId: foreign }).head.store).toBe(toHex(foreign))
     const store = { ...locked(), slots: [{ id: other.id, bytes: other.bytes }] }
     expect(await codeOfAsync(() => unlock(store, raw))).toBe('KLOSET_KEY_CORRUPT')

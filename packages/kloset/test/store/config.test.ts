@@ -48,7 +48,7 @@ describe('a config', () => {
       '{"format":"kloset","version":1,"store":"101112131415161718191a1b1c1d1e1f","created":"2026-01-31T12:00:00.000Z",' +
         '"requires":[],"encryption":"aes-256-gcm","chunker":{"min":262144,"normal":1048576,"max":4194304},' +
         '"frame":1048576,"pack":20971520,"codec":"auto"}',
-      '6d9bd6fe6d6e909bbe516af2b11f80fca3754798381f1e15a06d78eb2e71d8de',
+      '0fe0c597ec396d9b6a5fba371e556f527683399bba28dbe9e4451333733984bf',
       '',
     ])
   })

@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -25,7 +26,8 @@ export const localFiles: LocalFiles = {
   open,
   shared,
   read,
-  write,
+  write: (path, parts) => writeFile(path, parts, false),
+  writeDurably: (path, parts) => writeFile(path, parts, true),
   remove: (path) => orAbsent(() => unlinkSync(path)),
   list,
   touch,
@@ -63,17 +65,19 @@ function read(path: string): Bytes | undefined {
 
 let made = 0
 
-function write(path: string, parts: Iterable<Uint8Array>): void {
+function writeFile(path: string, parts: Iterable<Uint8Array>, durable: boolean): void {
   // Threads of one process have the same process id, and processes in containers may.
   const temporary = `${path}.${process.pid}-${threadId}-${++made}-${Math.random().toString(36).slice(2)}.tmp`
-  const handle = orAbsent(() => openSync(temporary, 'wx', 0o600)) ?? openNew(temporary)
+  const handle = orAbsent(() => openSync(temporary, 'wx', 0o600)) ?? openNew(temporary, durable)
   try {
     try {
       for (const part of parts) writeFully(handle, part)
+      if (durable) fsyncSync(handle)
     } finally {
       closeSync(handle)
     }
     renameSync(temporary, path)
+    if (durable) syncFolder(dirname(path))
   } catch (error) {
     rmSync(temporary, { force: true })
     throw error
@@ -106,8 +110,8 @@ function home(variable: string, otherwise: string): string {
   return join(given && isAbsolute(given) ? given : join(homedir(), otherwise), 'kloset')
 }
 
-function openNew(path: string): number {
-  makeFolders(dirname(path))
+function openNew(path: string, durable: boolean): number {
+  makeFolders(dirname(path), durable)
   return openSync(path, 'wx', 0o600)
 }
 
@@ -115,21 +119,34 @@ function openNew(path: string): number {
  * Makes a folder and those above it that are missing, one after the other: Node's recursive mkdir never ends where a system says of a folder
  * in an existing one that it does not exist, and says the same where the disk is full.
  */
-function makeFolders(folder: string): void {
+function makeFolders(folder: string, durable: boolean): void {
   try {
-    makeFolder(folder)
+    makeFolder(folder, durable)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error
-    makeFolders(dirname(folder))
-    makeFolder(folder)
+    makeFolders(dirname(folder), durable)
+    makeFolder(folder, durable)
   }
 }
 
-function makeFolder(folder: string): void {
+function makeFolder(folder: string, durable: boolean): void {
   try {
     mkdirSync(folder, { mode: 0o700 })
+    // A folder is there after a power cut once the one above it is synced.
+    if (durable) syncFolder(dirname(folder))
   } catch (error) {
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) throw error
+  }
+}
+
+function syncFolder(path: string): void {
+  // Windows opens no folders, and keeps names without.
+  if (process.platform === 'win32') return
+  const handle = openSync(path, constants.O_RDONLY)
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
   }
 }
 
