@@ -1,7 +1,7 @@
 import { type BigIntStats, fstatSync, lstatSync, readlinkSync } from 'node:fs'
 import { dirname, join, parse, resolve, sep } from 'node:path'
 import { KlosetError, pathFromBytes, pathToBytes } from 'kloset/connector'
-import { isAbsent } from './errors.js'
+import { isAbsent, systemCode } from './errors.js'
 import { hasEscapes, type SystemPath, splitPath } from './local.js'
 import { type Mount, mounts } from './mounts.js'
 
@@ -122,7 +122,8 @@ function look(path: string): BigIntStats | undefined {
   try {
     return lstatSync(systemOf(path), { bigint: true })
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    // What this user may not look at is protected under its name; nor could this user remove anything in it.
+    if (isAbsent(error) || systemCode(error) === 'EACCES') return undefined
     throw error
   }
 }

@@ -30,9 +30,9 @@ export async function fsStorage(path: string, options: FsStorageOptions = {}): P
   // What this machine remembers of the place must hold however one comes to it.
   const { root, uid, gid } = await attempt('open', given, () => lookAt(given))
   const owner = process.geteuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined
-  if (mode === 'read') return new FsStorage(root, { write: false, putIfAbsent: false, owner })
+  if (mode === 'read') return new FsStorage(root, { given, write: false, putIfAbsent: false, owner })
   const putIfAbsent = await attempt('write to', root, () => prepare(root, mode, owner))
-  return new FsStorage(root, { write: true, putIfAbsent, owner })
+  return new FsStorage(root, { given, write: true, putIfAbsent, owner })
 }
 
 class FsStorage implements Storage {
@@ -47,11 +47,17 @@ class FsStorage implements Storage {
 
   constructor(
     root: string,
-    how: { readonly write: boolean; readonly putIfAbsent: boolean; readonly owner: Owner | undefined },
+    how: {
+      /** The root as it was named. */
+      readonly given: string
+      readonly write: boolean
+      readonly putIfAbsent: boolean
+      readonly owner: Owner | undefined
+    },
   ) {
-    const { write, putIfAbsent, owner } = how
+    const { given, write, putIfAbsent, owner } = how
     this.location = root
-    this.paths = [root]
+    this.paths = [given]
     this.#root = root
     this.#owner = owner
     // File operations run in libuv's four threads: more in flight only wait.

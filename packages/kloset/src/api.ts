@@ -66,6 +66,7 @@ export interface Notice {
     | 'copy-used'
     | 'index-rebuilt'
     | 'log-damaged'
+    | 'snapshot-in-future'
     | 'adopted'
     | 'parent-damaged'
     | 'packs-missing'

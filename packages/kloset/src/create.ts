@@ -9,7 +9,10 @@ import {
   defaultCosts,
   epochObject,
   type Keyring,
+  readSlot,
   sealEpoch,
+  verifyEpoch,
+  verifySlot,
 } from './crypto/index.js'
 import { KlosetError } from './errors.js'
 import { openedStore } from './facade.js'
@@ -123,6 +126,11 @@ async function putSlot(
     secret: storeSecret,
     auth,
   })
+  // Nothing is stored that readers would refuse.
+  const { id } = slot
+  readSlot(slot.bytes, { id, storeId })
+  verifySlot(id, slot.bytes, keyring.slotsKey)
+  verifyEpoch({ storeId, epoch: 0, slot: id }, sealed, auth)
   const objects = [[epochObject(0, slot.id), sealed] as const, [`keys/${slot.id}`, slot.bytes] as const]
   await Promise.all(objects.map(([name, bytes]) => putTwice(storage, name, bytes, { ...call, ifAbsent: false })))
   return { id: slot.id, objects }

@@ -12,7 +12,7 @@ import type { Keyring } from './crypto/index.js'
 import { poolOf } from './engine.js'
 import { KlosetError } from './errors.js'
 import { OpenStore } from './facade.js'
-import { CommitLog, checkpointEvery, type LogOptions } from './log/index.js'
+import { CommitLog, checkpointEvery, inOrder, isInFuture, type LogOptions } from './log/index.js'
 import { runtime } from './runtime/index.js'
 import { limited, metered, retrying, throttled, tryingToOpen } from './storage/index.js'
 import { type AheadStorage, readingAhead } from './store/ahead.js'
@@ -136,6 +136,11 @@ export function finishOpening(
   if (log.damage !== undefined) tellDamage(log.damage)
   // Where a state was kept, the entries after it are read later.
   log.watchDamage(tellDamage)
+  const newest = inOrder(log.state.snapshots.values()).at(-1)
+  if (newest !== undefined && isInFuture(newest, Date.now())) {
+    const message = `the latest snapshot ${newest.id.slice(0, 8)} is dated in the future, ${newest.time}: the clock of ${newest.host || 'the machine that made it'} was wrong, or that of this one is`
+    notice({ type: 'notice', code: 'snapshot-in-future', message })
+  }
   if (place !== undefined) noteStoreAt(place, storage.location, config.store)
   const pool = poolOf(options.engine)
   const writable = mode !== 'read' && storage.capabilities.write

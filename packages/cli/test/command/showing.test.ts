@@ -130,7 +130,7 @@ describe.runIf(able)('mount', () => {
       `set -e
 mknod ${device} c 10 229; chmod 666 ${device}; mount --bind ${device} /dev/fuse
 mkdir ${inside}/place; chown -R ${nobody} ${inside}; chmod -R go+rX ${store}
-${as} ${process.execPath} ${command} mount --no-cache ${inside}/place & pid=$!
+${as} ${process.execPath} ${command} mount --no-encryption --no-cache ${inside}/place & pid=$!
 i=0; until grep -q ' ${inside}/place ' /proc/self/mountinfo || [ $i -gt 200 ]; do sleep 0.1; i=$((i + 1)); done
 ${as} cat ${inside}/place/latest/hello.txt
 kill -INT $pid; wait $pid; grep -q ' ${inside}/place ' /proc/self/mountinfo || echo unmounted

@@ -13,6 +13,7 @@ export {
 } from './entry.js'
 export { type AppendOptions, CommitLog, checkpointEvery, type Following, type LogOptions } from './log.js'
 export { checkpointObject, entryObject, positionOf } from './names.js'
+export { inOrder, isInFuture } from './order.js'
 export { type Replayed, replay } from './replay.js'
 export {
   type ImportedFrom,

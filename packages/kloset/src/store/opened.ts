@@ -4,7 +4,7 @@ import type { Call, Storage } from '../connector/index.js'
 import type { Keyring } from '../crypto/index.js'
 import { KlosetError } from '../errors.js'
 import type { IndexTable } from '../index/index.js'
-import { type CommitLog, isReliable, type LogState, type SnapshotRecord } from '../log/index.js'
+import { type CommitLog, inOrder, isReliable, type LogState, type SnapshotRecord } from '../log/index.js'
 import { runtime } from '../runtime/index.js'
 import type { JobSet, Pool } from '../runtime/pool.js'
 import type { BlobReader } from './blobs.js'
@@ -78,9 +78,7 @@ export class OpenedStore {
 
   /** The snapshots as far as the log is known, oldest first: the log has those that were synchronized later than others of their time. */
   get records(): SnapshotRecord[] {
-    const records = [...this.log.state.snapshots.values()].map(({ record }) => record)
-    // Times are all written alike, so they sort as text.
-    return records.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0))
+    return inOrder(this.log.state.snapshots.values())
   }
 
   /**
