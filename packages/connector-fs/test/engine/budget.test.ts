@@ -46,7 +46,7 @@ it('keeps within the budget of requests', async () => {
   const argon2 = { memoryKiB: 8192, passes: 1 }
   const made = { unlock, engine, connectors: [fs], cache, remember: join(machine, 'state'), argon2 }
   const created = await createStore(at, { ...made, pack: 4 * 1024 * 1024 })
-  expect(created.requests).toMatchObject({ ...none, get: 1, list: 3, put: 6 })
+  expect(created.requests).toMatchObject({ ...none, get: 1, list: 5, put: 6 })
   await created.close()
 
   const first = await run(at, machine, (store) => store.backup(source))

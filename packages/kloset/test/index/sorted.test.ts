@@ -152,7 +152,7 @@ describe('a sorted file', () => {
     const path = write([stored({ packs: 1, frames: 1, records: 10 })])
     const { material } = keyring
     const others: Keyring[] = [
-      createKeyring({ ...material, secret: counted(32, 99) }),
+      createKeyring({ ...material, auth: counted(32, 99) }),
       createKeyring({ ...material, storeId: counted(16, 99) }),
     ]
     for (const other of others) expect(() => SortedFile.open(other, path)).toThrow(MalformedError)
