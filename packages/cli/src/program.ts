@@ -175,6 +175,7 @@ async function perform(
   output: Output,
   situation: Mutable<Situation>,
 ): Promise<number> {
+  refuseEmpty(command, literal, verb)
   const location = verb.storeless ? undefined : await storeOf(situation)
   const stopping = interruption(output, verb.resume)
   // A verb that only shows something has nothing left to do when nobody looks; one that changes something goes on.
@@ -196,6 +197,21 @@ async function perform(
     output.progressDone()
     stopping.end()
   }
+}
+
+/**
+ * Refuses what is empty: mostly a variable of a script that is not set, which as a path would be the current folder, to be backed up, restored to or even
+ * emptied. @throws UsageError
+ */
+function refuseEmpty(command: Command, literal: readonly string[], verb: Verb): void {
+  const empty: string[] = command.options.flatMap((option) => {
+    const value: unknown = command.getOptionValue(option.attributeName())
+    return value === '' || (Array.isArray(value) && value.includes('')) ? [option.long ?? option.flags] : []
+  })
+  const own = command.args.slice(0, command.args.length - literal.length)
+  if (verb.takesEmpty !== true && own.includes('')) empty.unshift('an argument')
+  if (empty.length === 0) return
+  throw new UsageError(`${empty[0]} is empty`, 'Is a variable not set? The current folder is written as a point: `.`')
 }
 
 /** The store as the person wrote it: on the command line, in the environment, or as the default of the configuration. */

@@ -20,6 +20,8 @@ export interface Verb {
   readonly changes?: true
   /** It works on no store, so that none need be configured. */
   readonly storeless?: true
+  /** An argument of it may be empty. */
+  readonly takesEmpty?: true
   /** What to tell a person who stopped it about going on later. */
   readonly resume?: string
   /** Does it, and returns the exit code. */

@@ -20,6 +20,7 @@ import { makeFolders } from './make-folders.js'
 import { finishEntry, makeEntry, makeLink } from './making.js'
 import { givesOwners } from './metadata.js'
 import { native } from './native.js'
+import { notEmpty } from './not-empty.js'
 import { createOutput } from './output.js'
 import { Protected, protectedBelow } from './protected.js'
 import { siteOf, workerModule } from './sides.js'
@@ -41,7 +42,7 @@ export interface FsDestinationOptions extends Partial<RestoreSettings> {
  * @throws KLOSET_NOT_FOUND where there is no folder and `mode` is `write`.
  */
 export async function fsDestination(path: string, options: FsDestinationOptions = {}): Promise<Destination> {
-  const folder = resolve(path)
+  const folder = resolve(notEmpty(path))
   try {
     if (options.mode !== 'write') await makeFolders(folder)
     // A root behind a link is meant; from here on links are not followed.

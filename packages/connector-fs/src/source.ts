@@ -8,6 +8,7 @@ import { type LeftOutData, leftOutOf } from './left-out.js'
 import { Listed, rootsOf } from './listed.js'
 import { type SystemPath, systemPath } from './local.js'
 import { hasNative } from './native.js'
+import { notEmpty } from './not-empty.js'
 import { closeScanned, openScanned, readingError } from './opening.js'
 import { hasFew, type SourceRoot, sourceRoot } from './roots.js'
 import { type Scanned, type ScanOptions, scan } from './scan.js'
@@ -25,7 +26,7 @@ export interface FsSourceOptions {
  * @throws KLOSET_NOT_FOUND where nothing is there.
  */
 export async function fsSource(path: string, options: FsSourceOptions = {}): Promise<Source> {
-  const root = sourceRoot(path)
+  const root = sourceRoot(notEmpty(path))
   return new FsSource(root, await timeGrainOf(root.folder), undefined, options)
 }
 
@@ -42,6 +43,7 @@ export async function fsListSources(
   options: FsSourceOptions = {},
 ): Promise<Source[]> {
   if (paths.length === 0) throw new TypeError('the list of what to back up is empty')
+  for (const path of paths) notEmpty(path)
   return Promise.all(
     rootsOf(paths, from).map(async (each) => {
       const root = sourceRoot(each.root)

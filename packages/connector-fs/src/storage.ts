@@ -5,6 +5,7 @@ import { KlosetError, lentRoom, placeAbsent, type Storage } from 'kloset/connect
 import { makeFolder, makeRoot, type Owner, syncFolder, using, writeSynced } from './durable.js'
 import { fsError, isAbsent, isFull, systemCode } from './errors.js'
 import { listObjects } from './listing.js'
+import { notEmpty } from './not-empty.js'
 import { checkObjectName, temporaryFolder } from './object-names.js'
 import { keepReserve, piecesIn, releaseReserve, reserveFolder } from './reserve.js'
 import { removeStale, temporaryName } from './temporary.js'
@@ -25,7 +26,7 @@ export interface FsStorageOptions {
 export async function fsStorage(path: string, options: FsStorageOptions = {}): Promise<Storage> {
   const { mode = 'write', signal } = options
   signal?.throwIfAborted()
-  const given = resolve(path)
+  const given = resolve(notEmpty(path))
   if (mode === 'create') await attempt('create', given, () => makeRoot(given))
   // What this machine remembers of the place must hold however one comes to it.
   const { root, uid, gid } = await attempt('open', given, () => lookAt(given))

@@ -21,6 +21,8 @@ interface Flags extends StoreFlags, SelectFlags {
 /** `kloset tag`: snapshots get and lose tags. */
 export const tag: Verb = {
   changes: true,
+  // No tags at all.
+  takesEmpty: true,
 
   define(command: Command) {
     command

@@ -26,6 +26,7 @@ export class MemoryFiles {
   static in(wanted: boolean | string | undefined, notice: (notice: Notice) => void): MemoryFiles | undefined {
     const { files } = runtime
     if (wanted === undefined || wanted === false || files === undefined) return undefined
+    if (wanted === '') throw new TypeError('the folder of what is remembered must not be empty')
     return new MemoryFiles(files, wanted === true ? files.stateHome() : wanted, notice)
   }
 

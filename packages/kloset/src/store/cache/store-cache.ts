@@ -21,6 +21,7 @@ export function cachePlace(wanted: boolean | CacheOptions | undefined): CachePla
   const { files } = runtime
   if (wanted === undefined || wanted === false || files === undefined) return undefined
   const { folder, size = defaultSize } = wanted === true ? {} : wanted
+  if (folder === '') throw new TypeError('the folder of a cache must not be empty')
   if (!Number.isSafeInteger(size) || size < 0) throw new RangeError('the size of a cache is a whole number of bytes')
   return { files, folder: folder ?? files.cacheHome(), size }
 }
