@@ -10,6 +10,7 @@ import {
   pathOfKey,
   type RawEntry,
 } from '../tree/index.js'
+import { type NamePattern, namePatterns } from './names.js'
 import { below } from './places.js'
 
 /** The keys from `from` up to, not including, `end`. */
@@ -27,8 +28,8 @@ export interface SourceFilter {
 }
 
 /** Makes filters for sources. @throws TypeError for a pattern that is none, RangeError for a size or time that is none */
-export async function entryFilter(filter: EntryFilter): Promise<(source: SourceRecord) => SourceFilter> {
-  const globs = filter.names && (await globsOf(filter.names, filter.ignoreCase === true))
+export function entryFilter(filter: EntryFilter): (source: SourceRecord) => SourceFilter {
+  const globs = filter.names && namePatterns(filter.names, filter.ignoreCase === true)
   const types = filter.types && typeNumbers(filter.types)
   const isSize = sizeTest(filter)
   const isTime = timeTest(filter)
@@ -47,58 +48,19 @@ export async function entryFilter(filter: EntryFilter): Promise<(source: SourceR
   }
 }
 
-/** A pattern for names. */
-interface Glob {
-  readonly pattern: RegExp
-  /** Whether it is held against the whole path, not only against the last name of it. */
-  readonly path: boolean
-  /** Only directories, as a slash at its end says. */
-  readonly directory: boolean
-  /** The folder that everything it names is in, from the root of the file system; undefined where that can be any. */
-  readonly base: string | undefined
-}
-
-async function globsOf(patterns: readonly string[], ignoreCase: boolean): Promise<readonly Glob[]> {
-  const { default: picomatch } = await import('picomatch')
-  return patterns.map((written) => {
-    const [, start, middle, end] = /^(\/*)(.*?)(\/*)$/s.exec(written)!
-    if (middle === '') throw new TypeError(`${JSON.stringify(written)} is not a pattern for names`)
-    // To a shell these are plain characters of a name; to a regular expression they are not.
-    const glob = middle!.replace(/\\[\s\S]|[()|]/g, (part) => (part.length > 1 ? part : `\\${part}`))
-    const path = start !== '' || middle!.includes('/')
-    const options = { dot: true, nonegate: true, noextglob: true, posix: true, nocase: ignoreCase, windows: false }
-    let pattern: RegExp
-    try {
-      pattern = picomatch.makeRe(start === '' && path ? `**/${glob}` : glob, { ...options, debug: true })
-    } catch (cause) {
-      throw new TypeError(`${JSON.stringify(written)} is not a pattern for names: ${(cause as Error).message}`, {
-        cause,
-      })
-    }
-    const base = start !== '' && !ignoreCase ? plainBase(middle!) : undefined
-    return { pattern, path, directory: end !== '', base }
-  })
-}
-
-/** The names that a pattern begins with as they are. */
-function plainBase(glob: string): string {
-  const segments = glob.split('/')
-  const special = segments.findIndex((segment) => /[*?[\]{}\\]/.test(segment))
-  return segments.slice(0, special < 0 ? segments.length : special).join('/')
-}
-
-function nameTest(globs: readonly Glob[], root: string): (entry: RawEntry) => boolean {
+function nameTest(globs: readonly NamePattern[], root: string): (entry: RawEntry) => boolean {
   const paths = globs.some(({ path }) => path)
   return ({ key, stat }) => {
     const inside = pathOfKey(key)
     const name = lastName(inside === '' ? root : inside)
-    const path = paths ? below(root, inside) : ''
+    const path = paths ? below(root, inside).split('/') : []
+    const last = [name]
     const isDirectory = stat[0] === directory
-    return globs.some((glob) => (!glob.directory || isDirectory) && glob.pattern.test(glob.path ? path : name))
+    return globs.some((glob) => (!glob.directory || isDirectory) && glob.matches(glob.path ? path : last))
   }
 }
 
-function rangesOf(globs: readonly Glob[], root: string): readonly KeyRange[] | undefined {
+function rangesOf(globs: readonly NamePattern[], root: string): readonly KeyRange[] | undefined {
   const ranges: KeyRange[] = []
   for (const { base } of globs) {
     if (base === undefined || isAt(root, base)) return undefined

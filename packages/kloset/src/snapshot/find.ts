@@ -33,7 +33,7 @@ export async function* find(
   fetch: FetchNode,
   options: FindOptions,
 ): AsyncGenerator<FoundEntry> {
-  const searches = new Searches(await entryFilter(options), fetch)
+  const searches = new Searches(entryFilter(options), fetch)
   for (const snapshot of snapshots) {
     for (const place of snapshot.places) {
       const search = searches.of(place.source)
@@ -54,7 +54,7 @@ export async function* versions(
   fetch: FetchNode,
   options: FindOptions,
 ): AsyncGenerator<FileVersion> {
-  const searches = new Searches(await entryFilter(options), fetch)
+  const searches = new Searches(entryFilter(options), fetch)
   for (const [number, snapshot] of snapshots.entries()) {
     for (const place of snapshot.places) {
       const lost = lostTo(options, snapshot, place)

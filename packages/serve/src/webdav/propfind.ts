@@ -12,6 +12,9 @@ export type Wanted = { readonly all: true } | { readonly names: true } | { reado
 /** The most properties that are answered; more cannot be meant seriously. */
 const mostProperties = 200
 
+/** A property that is asked for is at depth 3; the parser's work for each element grows with how deep it is. */
+const mostDepth = 8
+
 /**
  * What the body of a PROPFIND asks for (RFC 4918 §14.20). Undefined where it is not XML, or not that. Entities other than those of XML itself are errors, so that
  * nothing can be expanded.
@@ -19,21 +22,26 @@ const mostProperties = 200
 export function parsePropfind(body: string): Wanted | undefined {
   if (body.trim() === '') return { all: true }
   const parser = new SaxesParser({ xmlns: true })
-  const path: string[] = []
+  // Only what is directly in `propfind` and in its `prop` counts: nothing else is kept of how deep it is.
+  let depth = 0
+  let inPropfind = false
+  let inProp = false
   const some: PropertyName[] = []
   let kind: 'all' | 'names' | 'some' | undefined
   parser.on('opentag', ({ uri, local }) => {
-    const inside = path.join('/')
     const name = uri === 'DAV:' ? local : `{${uri}}${local}`
-    path.push(name)
-    if (inside === 'propfind') {
+    depth++
+    if (depth === 1) inPropfind = name === 'propfind'
+    else if (depth === 2) inProp = inPropfind && name === 'prop'
+    if (depth === 2 && inPropfind) {
       if (name === 'allprop') kind ??= 'all'
       if (name === 'propname') kind ??= 'names'
       if (name === 'prop') kind ??= 'some'
     }
-    if (inside === 'propfind/prop' && some.length < mostProperties) some.push({ namespace: uri, name: local })
+    if (depth === 3 && inProp && some.length < mostProperties) some.push({ namespace: uri, name: local })
+    if (depth > mostDepth) throw new Error('it is too deep')
   })
-  parser.on('closetag', () => path.pop())
+  parser.on('closetag', () => depth--)
   try {
     // Without a handler of its own it throws at the first error.
     parser.write(body).close()
