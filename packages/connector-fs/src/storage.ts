@@ -98,6 +98,7 @@ class FsStorage implements Storage {
         if (!info.isFile()) throw missing(this.location, name)
         const size = info.size
         const { offset, length } = range ?? { offset: 0, length: size }
+        if (length > mostBytes) throw tooLarge(path, name, length)
         if (offset + length > size) throw tooShort(path, name, size, offset + length)
         const bytes = lentRoom(length, memory) ?? emptyBytes(length)
         let read = 0
@@ -202,6 +203,15 @@ class FsStorage implements Storage {
 
 // Without waiting: a FIFO put in the place of an object must not hang the reader.
 const forReading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+/** More than any object of a store has: what is read whole goes into one piece of memory, which Node would abort for. */
+const mostBytes = 257 * 1024 * 1024
+
+function tooLarge(path: string, name: string, length: number): KlosetError {
+  return new KlosetError('KLOSET_LIMIT', `${path} has ${length} bytes, more than any object`, {
+    context: { name, length },
+  })
+}
 
 async function lookAt(path: string): Promise<Owner & { readonly root: string }> {
   const looked = realpath(path).then(async (root) => ({ root, info: await stat(root) }))

@@ -97,13 +97,13 @@ describe.skipIf(missingForSsh() !== undefined)('through other hosts', () => {
        process.stdin.pipe(socket).pipe(process.stdout)\n`,
     )
     const command = `ProxyCommand ${process.execPath} ${script} %h %p`
-    process.env.KLOSET_PASSPHRASE = 'secret'
-    process.env.SFTP_PASSWORD = 'secret'
+    process.env.KLOSET_PASSPHRASE = 'hidden passphrase'
+    process.env.SFTP_PASSWORD = 'hidden password'
     try {
       await expect(enter(command)).rejects.toMatchObject({ code: 'KLOSET_UNSUPPORTED' })
       expect(existsSync(told)).toBe(false)
       await enter(command, { 'proxy-command': 'yes' })
-      expect(readFileSync(told, 'utf8')).not.toContain('secret')
+      expect(readFileSync(told, 'utf8')).not.toContain('hidden')
       expect(JSON.parse(readFileSync(told, 'utf8')).PATH).toBe(process.env.PATH)
     } finally {
       delete process.env.KLOSET_PASSPHRASE

@@ -1,4 +1,5 @@
 import type { Batches, Call, Storage, StoredObject } from '../connector/index.js'
+import { isKlosetError, KlosetError, type KlosetErrorCode } from '../errors.js'
 
 /** A storage that begins to read what somebody is about to ask for. */
 export interface AheadStorage extends Storage {
@@ -26,7 +27,9 @@ export function readingAhead(storage: Storage): AheadStorage {
 
     get(name, how) {
       const begun = how.range === undefined ? taken(objects, name) : undefined
-      return begun ?? storage.get(name, how)
+      return (begun ?? storage.get(name, how)).catch((error: unknown) => {
+        throw isKlosetError(error, 'KLOSET_LIMIT') ? tooLarge(name, error) : error
+      })
     },
 
     async *list(prefix, how) {
@@ -46,6 +49,26 @@ export function readingAhead(storage: Storage): AheadStorage {
       listings.clear()
     },
   }
+}
+
+/** Whoever can write to a store can put something of any size in the place of an object: that is damage, as any other. */
+function tooLarge(object: string, cause: KlosetError): KlosetError {
+  const code = damageOf[object.split(/[/.]/, 1)[0]!] ?? 'KLOSET_OBJECT_CORRUPT'
+  return new KlosetError(code, `${object} is damaged: ${cause.message}`, {
+    hint: 'Put the object back from another copy of the store.',
+    context: { object },
+    cause,
+  })
+}
+
+const damageOf: Readonly<Record<string, KlosetErrorCode>> = {
+  config: 'KLOSET_CONFIG_CORRUPT',
+  keys: 'KLOSET_KEY_CORRUPT',
+  epochs: 'KLOSET_KEY_CORRUPT',
+  packs: 'KLOSET_PACK_CORRUPT',
+  index: 'KLOSET_INDEX_CORRUPT',
+  log: 'KLOSET_LOG_CORRUPT',
+  checkpoints: 'KLOSET_LOG_CORRUPT',
 }
 
 function taken<T>(from: Map<string, T>, name: string): T | undefined {

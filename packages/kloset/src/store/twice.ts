@@ -37,14 +37,17 @@ export async function readTwice<T>(
   const bad: BadCopy[] = []
   let before: Uint8Array | undefined
   for (const object of [name, copyOf(name)]) {
-    const bytes = await readIfThere(storage, object, how)
-    if (bytes === undefined) {
-      bad.push({ object, error: new KlosetError('KLOSET_NOT_FOUND', `${object} is missing`, { context: { object } }) })
-      continue
-    }
-    if (before !== undefined && equalBytes(before, bytes)) break
-    before = bytes
     try {
+      const bytes = await readIfThere(storage, object, how)
+      if (bytes === undefined) {
+        bad.push({
+          object,
+          error: new KlosetError('KLOSET_NOT_FOUND', `${object} is missing`, { context: { object } }),
+        })
+        continue
+      }
+      if (before !== undefined && equalBytes(before, bytes)) break
+      before = bytes
       return { value: await use(bytes), bad }
     } catch (error) {
       if (!isKlosetError(error) || !(error.code.endsWith('_CORRUPT') || otherVersion.includes(error.code))) throw error

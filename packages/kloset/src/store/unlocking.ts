@@ -118,18 +118,28 @@ async function lockedIn(
   const slots = await Promise.all(
     wanted
       .slice(0, 4 * mostSlots)
-      .map(async (name) => ({ id: slotIdOf(name), bytes: await readIfThere(storage, name, call) })),
+      .map(async (name) => ({ id: slotIdOf(name), bytes: await readOrEmpty(storage, name, call) })),
   )
   return {
     slots: slots.flatMap(({ id, bytes }) => (id === undefined || bytes === undefined ? [] : [{ id, bytes }])),
     epochs,
     read,
     async fetch(name) {
-      const versions = await Promise.all([name, copyOf(name)].map((each) => readIfThere(storage, each, call)))
+      const versions = await Promise.all([name, copyOf(name)].map((each) => readOrEmpty(storage, each, call)))
       const found = versions.filter((bytes) => bytes !== undefined)
       if (found[0] !== undefined) read.set(name, found[0])
       return found
     },
+  }
+}
+
+/** As {@link readIfThere}; what is too large is as damaged as what is empty, and another slot or copy may serve. */
+async function readOrEmpty(storage: Storage, name: string, call: Call): Promise<Uint8Array | undefined> {
+  try {
+    return await readIfThere(storage, name, call)
+  } catch (error) {
+    if (isKlosetError(error, 'KLOSET_KEY_CORRUPT')) return new Uint8Array(0)
+    throw error
   }
 }
 
