@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { isKlosetError, KlosetError } from 'kloset/connector'
 import type { Client } from './client.js'
 import { temporaryFolder } from './object-names.js'
@@ -29,25 +30,43 @@ const rounds = 3
 
 /** API: PutObject */
 async function putIfAbsent(client: Client, key: string, racer: number, signal: AbortSignal) {
-  const answer = await client.send({
-    method: 'PUT',
-    key,
-    headers: { 'if-none-match': '*', 'content-type': 'application/octet-stream' },
-    body: Uint8Array.of(racer),
-    signal,
-    doing: `write to ${client.address.location}`,
-    expect: [409, 412, 501],
-  })
+  const answer = await patiently(signal, () =>
+    client.send({
+      method: 'PUT',
+      key,
+      headers: { 'if-none-match': '*', 'content-type': 'application/octet-stream' },
+      body: Uint8Array.of(racer),
+      signal,
+      doing: `write to ${client.address.location}`,
+      expect: [409, 412, 501],
+    }),
+  )
   if (answer.status === 501) return 'unknown'
   return answer.status < 300 ? 'stored' : 'lost'
 }
 
-/** Who may only add objects leaves it: it is one byte, and nobody lists it. */
+/** A server that asks to be left alone for a while is asked again, each racer for itself: one of eight that is refused must not fail them all. */
+async function patiently<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!isKlosetError(error, 'KLOSET_BUSY') || attempt === attempts) throw error
+      const wait = Math.min(error.retryAfter ?? 0, longestWait) || 100 * 2 ** attempt
+      await setTimeout(wait * (0.5 + Math.random()), undefined, { signal })
+    }
+  }
+}
+
+const attempts = 8
+
+/** Milliseconds; who is asked to wait longer tries the whole opening again later. */
+const longestWait = 10_000
+
+/** Where it cannot be removed now, it is left: it is one byte, and nobody lists it. */
 async function removeProbe(client: Client, key: string, signal: AbortSignal): Promise<void> {
   const doing = `remove from ${client.address.location}`
-  await client.send({ method: 'DELETE', key, signal, doing, expect: [404] }).catch((error) => {
-    if (!isKlosetError(error, 'KLOSET_DENIED')) throw error
-  })
+  await client.send({ method: 'DELETE', key, signal, doing, expect: [404] }).catch(() => signal.throwIfAborted())
 }
 
 function undecided({ address }: Client): KlosetError {

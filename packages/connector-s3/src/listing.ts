@@ -17,6 +17,7 @@ export async function* listObjects(
   const { prefix: root } = client.address
   let last = after
   let token: string | undefined
+  let empty = 0
   do {
     const page = await listPage(client, {
       prefix: root + prefix,
@@ -34,6 +35,8 @@ export async function* listObjects(
     }
     if (batch.length > 0) yield batch
     signal.throwIfAborted()
+    empty = page.objects.length > 0 ? 0 : empty + 1
+    if ((page.next !== undefined && page.next === token) || empty > mostEmptyPages) throw noEnd(client)
     token = page.next
   } while (token !== undefined)
 }
@@ -69,6 +72,7 @@ async function listPage(client: Client, { prefix, after, token, signal, most = 1
   }
   const request = { method: 'GET', parameters, signal, doing } as const
   const answer = await client.send(request)
+  if (answer.body.length > largestPage) throw noEnd(client)
   const xml = Buffer.from(answer.body.buffer, answer.body.byteOffset, answer.body.length).toString()
   if (rootOf(xml) !== 'ListBucketResult') throw client.notS3(request)
   const isEncoded = textIn(xml, 'EncodingType') === 'url'
@@ -87,6 +91,19 @@ function decode(key: string): string {
   } catch {
     return key
   }
+}
+
+/** A page with nothing in it may come where much was deleted; more of them in a row are no listing. */
+const mostEmptyPages = 100
+
+/** A thousand keys of 1,024 bytes, each of which is three when it is encoded, and what else is told of them, four times over. */
+const largestPage = 16 * 1024 * 1024
+
+function noEnd({ address }: Client): KlosetError {
+  return new KlosetError('KLOSET_CONNECTOR', `the server's listing of ${address.location} does not come to an end`, {
+    hint: 'Check that the location names an S3 server.',
+    context: { location: address.location },
+  })
 }
 
 function outOfOrder({ address }: Client, name: string, last: string): KlosetError {

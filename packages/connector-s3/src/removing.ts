@@ -24,7 +24,8 @@ export class Remover {
   }
 
   /**
-   * Returns whether the server knows how.
+   * Returns whether the server lets this client do so. Some know only how to remove one, and some hold a key that is limited to a prefix only against a
+   * request that names an object (Ceph): then each is removed by itself, and what is refused then is refused.
    * API: DeleteObjects. It wants a digest of the list; MD5 is the one that all servers take.
    */
   async #removeBatch(names: readonly string[], signal: AbortSignal): Promise<boolean> {
@@ -39,7 +40,7 @@ export class Remover {
       body,
       signal,
       doing,
-      expect: [405, 501],
+      expect: [403, 405, 501],
     } as const
     const answer = await this.#client.send(request)
     if (answer.status >= 300) return false

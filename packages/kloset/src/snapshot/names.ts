@@ -15,12 +15,15 @@ export interface NamePattern {
 /**
  * Compiles patterns: `*` and `?` for what is in a name, `**` for any number of folders, `[a-z]`, `{one,other}`; `\` takes the meaning of the
  * next character away. One with a slash at its start is anchored, one with a slash inside may start at any folder.
- * @throws TypeError for one that names nothing, or stands for too many
+ * @throws TypeError for one that names nothing, has a range that ends before it starts, or stands for too many
  */
 export function namePatterns(patterns: readonly string[], ignoreCase: boolean): readonly NamePattern[] {
   return patterns.flatMap((written) => {
     const [, start, middle, end] = /^(\/*)(.*?)(\/*)$/s.exec(written)!
     if (middle === '') throw new TypeError(`${JSON.stringify(written)} is not a pattern for names`)
+    const reversed = reversedRange(middle!)
+    if (reversed !== undefined)
+      throw new TypeError(`${JSON.stringify(written)} is not a pattern for names: ${reversed} holds no character`)
     const alternatives = expandBraces(middle!)
     if (alternatives === undefined)
       throw new TypeError(`${JSON.stringify(written)} stands for more than ${mostAlternatives} patterns`)
@@ -78,6 +81,14 @@ function firstBraces(glob: string): { before: string; parts: string[]; after: st
   const borders = [found.at, ...found.commas, found.end]
   const parts = borders.slice(1).map((border, i) => glob.slice(borders[i]! + 1, border))
   return { before: glob.slice(0, found.at), parts, after: glob.slice(found.end + 1) }
+}
+
+/** The first range in brackets that ends before it starts: a mistake, as it matches nothing. */
+function reversedRange(glob: string): string | undefined {
+  for (const [, inside] of glob.matchAll(/\[[!^]?(\]?[^\]]*)\]/g)) {
+    for (const [range, low, high] of inside!.matchAll(/([^\\-])-([^\\\]])/gu)) if (low! > high!) return range
+  }
+  return undefined
 }
 
 /** The names that a pattern begins with as they are. */

@@ -14,6 +14,12 @@ it.each([
   expect(matches(glob.replace('z', 'a*'), path)).toBe(true)
 })
 
+it('a range that ends before it starts is refused', () => {
+  for (const glob of ['[z-a]', 'a[9-0]*', '[!b-a]']) expect(() => namePatterns([glob], false)).toThrow(TypeError)
+  for (const glob of ['[a-z]', '[]-a]', '[-z]', '[z-]', '[a-c-b]'])
+    expect(() => namePatterns([glob], false)).not.toThrow()
+})
+
 it('braces that stand for too many patterns are refused', () => {
   expect(() => namePatterns(['{a,b}'.repeat(40)], false)).toThrow(TypeError)
   expect(() => namePatterns([`${'{'.repeat(5_000)}a,b${'}'.repeat(5_000)}`], false)).not.toThrow()
