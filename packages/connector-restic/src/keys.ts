@@ -1,5 +1,5 @@
 import { scrypt } from 'node:crypto'
-import type { Storage } from 'kloset/connector'
+import { abortable, type Storage } from 'kloset/connector'
 import { damaged, isDamage, wrongPassword } from './errors.js'
 import { type Fields, fieldsOf, jsonOf } from './json.js'
 import type { Layout } from './layout.js'
@@ -14,12 +14,14 @@ export async function masterKeys(
   signal: AbortSignal,
 ): Promise<SealKeys> {
   let broken: unknown
+  let work = 0
   for (const id of ids) {
     try {
       const object = layout.keys + id
       const file = keyFile(object, await storage.get(object, { signal, range: undefined }))
-      const keys = await derived(password, file)
-      signal.throwIfAborted()
+      work += file.N * file.r * file.p
+      if (work > mostWork) throw damaged('KLOSET_KEY_CORRUPT', object, 'trying it would cost too much')
+      const keys = await abortable(signal, derived(password, file))
       const opened = openSealed(keys, file.data)
       if (opened !== undefined) return masterKey(object, opened)
     } catch (error) {
@@ -42,6 +44,12 @@ interface KeyFile {
 
 // Restic asks for 32 MiB; a forged file must not take all the memory there is.
 const mostMemory = 1024 * 1024 * 1024
+
+/**
+ * N × r × p of all key files that are tried, about fifteen seconds: restic's own has 1 to 3 million. Anybody who can write to the repository can
+ * add key files, and choose their costs.
+ */
+const mostWork = 2 ** 26
 
 function keyFile(object: string, bytes: Uint8Array): KeyFile {
   const fields = jsonOf('KLOSET_KEY_CORRUPT', object, bytes)

@@ -44,12 +44,19 @@ export function parseTime(text: string, now: Date = new Date()): Date {
   if (ago) return new Date(now.getTime() - Number(ago[1]) * span[ago[2] as keyof typeof span])
   // A date alone means midnight here, not in Greenwich, as Date.parse would have it.
   const time = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text.replace(' ', 'T'))
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(time.getTime()))
+  if (!isDay(text) || Number.isNaN(time.getTime()))
     throw new UsageError(
       `'${text}' is not a time`,
       'Write a date (2026-11-20), a time (2026-11-20T14:58) or an age (7d).',
     )
   return time
+}
+
+/** Whether a text starts with a day that there is, and has no hour 24: `Date` would take 30 February for 2 March. */
+function isDay(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)(?![T ]24)/.exec(text) ?? []
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
+  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day)
 }
 
 /** Reads how long something is, into milliseconds: `0`, `90s`, `30m`, `24h`, `7d`, `2w`. @throws UsageError */

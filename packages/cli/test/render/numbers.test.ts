@@ -68,7 +68,11 @@ describe('times', () => {
     expect(localTime(parseTime('2026-11-20'))).toBe('2026-11-20 00:00:00')
     expect(localTime(parseTime('2026-11-20 14:58'))).toBe('2026-11-20 14:58:00')
     expect(parseTime('2026-11-20T14:58:00Z').toISOString()).toBe('2026-11-20T14:58:00.000Z')
-    for (const wrong of ['', 'yesterday', '7', '2026', '2026-13-40']) expect(() => parseTime(wrong)).toThrow(UsageError)
+    expect(localTime(parseTime('2028-02-29'))).toBe('2028-02-29 00:00:00')
+    // Days that do not exist are not taken for others.
+    const odd = ['2026-02-30', '2026-02-29', '2026-04-31T10:00', '2026-12-01T24:00', '2026-00-10', '2026-01-00']
+    for (const wrong of ['', 'yesterday', '7', '2026', '2026-13-40', ...odd])
+      expect(() => parseTime(wrong)).toThrow(UsageError)
   })
 })
 
