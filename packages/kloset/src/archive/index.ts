@@ -5,7 +5,7 @@ import { KlosetError } from '../errors.js'
 import { type Target, targetsOf } from '../restore/entries.js'
 import { fileOf } from '../restore/links.js'
 import { RestoreReport } from '../restore/report.js'
-import { neverStored } from '../restore/restoring.js'
+import { isUnlisted, neverListed, neverStored } from '../restore/restoring.js'
 import type { Selection } from '../restore/selected.js'
 import { selectionOf } from '../restore/selection.js'
 import { withXattrs } from '../restore/xattrs.js'
@@ -90,7 +90,10 @@ class ArchiveWriter {
       else if (item.stat.type === 'file' && item.content.form === 'none')
         yield { path: item.path, error: neverStored(item) }
       else if (item.stat.type === 'socket') this.#report.leave('sockets')
-      else if (this.#report.takes(item.stat)) yield await this.#asWanted(item)
+      else if (this.#report.takes(item.stat)) {
+        yield await this.#asWanted(item)
+        if (isUnlisted(item)) yield { path: item.path, error: neverListed(item) }
+      }
     }
   }
 

@@ -44,6 +44,8 @@ export class Restoring {
   #blocked: string | undefined
   // Entries that wait until the files among them are compared.
   #waiting: Met[] = []
+  // Directories whose content the snapshot does not know.
+  readonly #unlisted: Target[] = []
   // What takes the place of directories that are deleted first.
   readonly #deferred: Target[] = []
 
@@ -71,6 +73,7 @@ export class Restoring {
           report.fail(path, belowKept(item, this.#blocked))
         else if (item.stat.type === 'file' && item.content.form === 'none') report.fail(path, neverStored(item))
         else if (report.takes(item.stat)) {
+          if (isUnlisted(item)) this.#unlisted.push(item)
           const wait = this.#current === undefined ? this.#write(item) : this.#meet(item, this.#current)
           if (wait !== undefined) await wait
         }
@@ -107,6 +110,8 @@ export class Restoring {
       async (target) => writer.add(target),
     )
     await writer.finish()
+    // Not before: that something was never in the snapshot is no reason to keep what is to be deleted elsewhere.
+    for (const target of this.#unlisted) this.#parts.report.fail(target.path, neverListed(target))
   }
 
   async close(): Promise<void> {
@@ -204,6 +209,19 @@ function withoutMetadata(target: Target): Target {
 /** Why a file that the snapshot has is not there. */
 export function neverStored({ path, stat }: Target): KlosetError {
   return new KlosetError('KLOSET_PATH_NOT_FOUND', 'it could not be read when the backup was made', {
+    context: { path },
+    hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,
+  })
+}
+
+/** Whether a directory could not be listed when the backup was made, so that what was in it is not known. */
+export function isUnlisted({ stat }: Target): boolean {
+  return stat.type === 'directory' && stat.error !== undefined
+}
+
+/** Why what was in a directory is not there: an empty one would look as if that were all. */
+export function neverListed({ path, stat }: Target): KlosetError {
+  return new KlosetError('KLOSET_PATH_NOT_FOUND', 'what is in it could not be listed when the backup was made', {
     context: { path },
     hint: stat.error === undefined ? '' : `The reason then was: ${stat.error.message}`,
   })

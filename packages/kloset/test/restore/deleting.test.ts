@@ -89,8 +89,12 @@ describe('deleting what the snapshot does not have', () => {
       { path: 'secret', stat: { type: 'directory', error: { code: 'KLOSET_DENIED', message: 'no' } } },
     ])
     const to = memoryDestination({ live: [folder(''), folder('secret'), file('secret/a'), file('z')] })
-    await (await reopen(place)).restore(id, to, { delete: true })
+    const { failed } = await (await reopen(place)).restore(id, to, { delete: true })
     expect(pathsIn(to)).toEqual(['secret', 'secret/a'])
+    // An empty folder would look as if that were all there was.
+    expect(failed).toMatchObject([
+      { path: 'secret', error: { code: 'KLOSET_PATH_NOT_FOUND', hint: expect.stringContaining('no') } },
+    ])
   })
 
   it('leaves mounted file systems alone of which the snapshot has nothing', async () => {
