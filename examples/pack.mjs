@@ -8,6 +8,7 @@ const keyring = createKeyring({
   encryption: 'aes-256-gcm',
   storeId: randomBytes(16),
   secret: randomBytes(32),
+  auth: randomBytes(32),
   epochs: [randomBytes(32)],
 })
 
